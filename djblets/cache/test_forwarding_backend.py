@@ -52,7 +52,7 @@ except ImportError:
 
 #: How long to wait for a thread, in seconds. This is only ever waited for when
 #: a test is about to fail.
-TIMEOUT = 10
+TIMEOUT = float(os.environ.get('FORWARDING_TESTS_TIMEOUT', 10))
 
 #: The alias that the forwarders in these tests forward to.
 TARGET = 'forwarding-test-target'
@@ -1475,7 +1475,6 @@ class AccessTests(ForwardingCacheBackendTestCase):
         self.assertEqual(cache.get_many(['a', 'b']), {})
         cache.delete('key')
         self.assertEqual(cache.get('key', 'default'), 'default')
-        self.assertIsInstance(cache, LocMemCache)
 
 
 class ConfigurationTests(ForwardingCacheBackendTestCase):

@@ -1,0 +1,1 @@
+"""What runtests.py runs, and how it adds up."""
