@@ -2,6 +2,7 @@
 
 import collections
 import concurrent.futures
+import glob
 import os
 import subprocess
 import sys
@@ -305,8 +306,9 @@ def get_tools_job(nose_args):
         environment=None,
         get_command=lambda python, xunit: [
             sys.executable, '-m', 'nose', '--with-xunit',
-            '--xunit-file', xunit, os.path.join(ROOT_DIR, 'tests'),
-        ] + nose_args,
+            '--xunit-file', xunit,
+        ] + sorted(glob.glob(os.path.join(ROOT_DIR, 'tests', 'test_*.py'))) +
+        nose_args,
         check=None)
 
 
@@ -380,6 +382,9 @@ class Runner(object):
             os.unlink(xunit)
 
         environ = dict(os.environ, PYTHONDONTWRITEBYTECODE='1')
+
+        if job.environment is None:
+            environ['PYTHONPATH'] = os.pathsep.join(sys.path[:2])
 
         # Threads that are stuck take their time, and get stuck on purpose
         # where there's no fix.

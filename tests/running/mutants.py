@@ -51,6 +51,13 @@ MUTANTS = (
          '_logged.setdefault(("first", self.alias),\n'
          '            _snapshot(settings.CACHES.get(self.alias)))'),
     ]),
+    Mutant('FailureTests.test_with_attribute_error_in_property', [
+        ('        return getattr(self.backend, name)\n',
+         '        try:\n'
+         '            return getattr(self.backend, name)\n'
+         '        except AttributeError:\n'
+         '            return getattr(self.backend, name)\n'),
+    ]),
     Mutant('ResetTests.test_with_other_alias', [
         ('_requested[owner.alias] = next(_request_numbers)',
          'for alias in list(_news):\n'
