@@ -1,0 +1,1 @@
+"""Processes of one site, for test_site_processes."""
