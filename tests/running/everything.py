@@ -46,11 +46,23 @@ DJANGO_SUITES = (
 SHORT_DJANGO_SUITES = ('py27-django16', 'py311-django42')
 
 
+#: The environments to run the module through all schedules in, and the most
+#: preemptions in a schedule of two threads in a short run.
+INTERLEAVINGS = (
+    ('py27-django16', 2),
+    ('py311-django42', 3),
+)
+
+#: The official releases in which it has to find defects.
+INTERLEAVING_CONTROLS = ('0.8.13', '0.8.14')
+
+
 #: A run: what it's called, the environment that it's in, a function that takes
 #: that environment's Python and the path for nose's results and returns the
-#: command, and one that turns what came of it into what counts.
+#: command, one that turns what came of it into what counts, and variables.
 Job = collections.namedtuple('Job', ('name', 'environment', 'get_command',
-                                     'check'))
+                                     'check', 'environ'),
+                             defaults=(None, {}))
 
 
 def get_line(version):
@@ -159,8 +171,7 @@ def get_release_jobs(options, nose_args, sources):
             environment=environment,
             get_command=lambda python, xunit, version=release.version:
             get_suite_command(make_patched_tree(version, sources), python,
-                              xunit, *nose_args),
-            check=None)
+                              xunit, *nose_args))
         for release in select_releases(options)
         for environment in catalogue.get_environments(release.version)
     ]
@@ -255,8 +266,7 @@ def get_own_suite_jobs(options, nose_args, sources):
                 python, run_own_suite,
                 make_tree(OWN_SUITE_RELEASE, sources),
                 '--with-xunit', '--xunit-file', xunit,
-            ] + nose_args,
-            check=None)
+            ] + nose_args)
         for how, make_tree in (('without', make_official_tree),
                                ('with', make_patched_tree))
     ]
@@ -282,11 +292,47 @@ def get_django_suite_jobs(options, sources):
             get_command=lambda python, xunit, version=version, tests=tests:
             [sys.executable,
              os.path.join(ROOT_DIR, 'tests', 'django_suite', 'in_archive.py'),
-             python, make_patched_tree(version, sources), xunit] + tests,
-            check=None)
+             python, make_patched_tree(version, sources), xunit] + tests)
         for version, environment, tests in DJANGO_SUITES
         if options.line in (None, get_line(version)) and
         (options.long or environment in SHORT_DJANGO_SUITES)
+    ]
+
+
+def get_interleaving_jobs(options, sources):
+    """Return the runs of the module through all schedules of threads.
+
+    Args:
+        options (argparse.Namespace):
+            The options of runtests.py.
+
+        sources (djblets_backport.source.Sources):
+            Where to take the releases from.
+
+    Returns:
+        list of Job:
+        The runs.
+    """
+    def _get_command(python, xunit):
+        for version in INTERLEAVING_CONTROLS:
+            make_official_tree(version, sources)
+
+        return [
+            python, '-m', 'nose', '--with-xunit', '--xunit-file', xunit,
+            os.path.join(ROOT_DIR, 'tests', 'interleaving',
+                         'test_interleaving.py'),
+        ]
+
+    return [
+        Job(name='all schedules of the module',
+            environment=environment,
+            get_command=_get_command,
+            environ={
+                'INTERLEAVING_PREEMPTIONS':
+                    '3' if options.long else str(preemptions),
+                'INTERLEAVING_RELEASES': os.path.join(BUILD_DIR, 'official'),
+            })
+        for environment, preemptions in INTERLEAVINGS
     ]
 
 
@@ -308,8 +354,7 @@ def get_tools_job(nose_args):
             sys.executable, '-m', 'nose', '--with-xunit',
             '--xunit-file', xunit,
         ] + sorted(glob.glob(os.path.join(ROOT_DIR, 'tests', 'test_*.py'))) +
-        nose_args,
-        check=None)
+        nose_args)
 
 
 class Runner(object):
@@ -381,7 +426,8 @@ class Runner(object):
         if os.path.exists(xunit):
             os.unlink(xunit)
 
-        environ = dict(os.environ, PYTHONDONTWRITEBYTECODE='1')
+        environ = dict(os.environ, PYTHONDONTWRITEBYTECODE='1',
+                       **job.environ)
 
         if job.environment is None:
             environ['PYTHONPATH'] = os.pathsep.join(sys.path[:2])

@@ -1,0 +1,1 @@
+"""A systematic interleaving tester for the forwarding cache backend."""
