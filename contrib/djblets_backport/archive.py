@@ -295,8 +295,9 @@ def _check_name(name, path):
         djblets_backport.errors.BackportError:
             The name leads out of the archive.
     """
-    if (name.startswith('/') or '\\' in name or '\0' in name or
-        ':' in name.split('/')[0] or '..' in name.split('/')):
+    parts = name.split('/')
+
+    if not parts[0] or ':' in parts[0] or '..' in parts or '\\' in name:
         raise BackportError(
             '%s is not safe: its member %r leads out of it' % (path, name))
 
@@ -410,9 +411,9 @@ def read_files(path):
             is_zip = fp.read(2) == b'PK'
 
         files = _read_zip(path) if is_zip else _read_tar(path)
-    except tarfile.ReadError as e:
+    except tarfile.ReadError:
         raise BackportError(
-            '%s is truncated, or not a tar archive or wheel: %s' % (path, e))
+            '%s is truncated, or not a tar archive or wheel' % path)
     except _READ_ERRORS as e:
         raise BackportError('%s cannot be read, or is truncated or corrupt: %s'
                             % (path, e or type(e).__name__))

@@ -57,10 +57,18 @@ DEFECTS = collections.OrderedDict([
      'process that is forked during a load.'),
     ('self-forward',
      'An alias that forwards to itself ends in a recursion error.'),
+    ('unnoticed-change',
+     'A configuration that is changed without a reset is not noticed.'),
+    ('broken-configuration',
+     'A configuration that cannot be loaded takes down what works.'),
     ('lost-options',
      'Options and attributes set on the forwarding cache do not reach the '
      'backend.'),
 ])
+
+#: The defects that every content of the module has.
+_COMMON_DEFECTS = ('attribute-error', 'self-forward', 'unnoticed-change',
+                   'broken-configuration', 'lost-options')
 
 #: The defects of each content of the module, by its git blob ID.
 CONTENTS = {}
@@ -74,26 +82,25 @@ def _add_content(blob, *defects):
             The first digits of the git blob ID.
 
         *defects (tuple):
-            The names of the defects.
+            The names of the defects, besides those that all have.
     """
-    CONTENTS[blob] = tuple(name for name in DEFECTS if name in defects)
+    CONTENTS[blob] = tuple(name for name in DEFECTS
+                           if name in defects + _COMMON_DEFECTS)
 
 
 _add_content('1a0d5a55',
-             'none-access', 'early-close', 'stale-handles', 'truth-test',
-             'attribute-error', 'self-forward', 'lost-options')
+             'none-access', 'early-close', 'stale-handles', 'truth-test')
 
 for _blob in ('22884f0d', 'f95a7449', '1a0115f2', 'c8f90996'):
     _add_content(_blob,
                  'lost-reset', 'early-close', 'stale-handles', 'truth-test',
-                 'attribute-error', 'deadlock', 'self-forward', 'lost-options')
+                 'deadlock')
 
 for _blob in ('0940ae0f', '942e7935'):
     _add_content(_blob,
-                 'lost-reset', 'early-close', 'no-op-reset', 'truth-test',
-                 'attribute-error', 'deadlock', 'self-forward', 'lost-options')
+                 'lost-reset', 'no-op-reset', 'deadlock')
 
-_add_content('3bea8f23', 'one-thread-reset', 'self-forward', 'lost-options')
+_add_content('3bea8f23', 'one-thread-reset')
 
 
 #: The environments that the releases are run in: the first release of a line,

@@ -49,8 +49,7 @@ def get_search_path(python):
     """
     try:
         process = subprocess.run(
-            [python, '-c',
-             'import json, sys; print(json.dumps(list(filter(None, sys.path))))'],
+            [python, '-c', 'import json, sys; print(json.dumps(sys.path))'],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, cwd='/')
     except OSError as e:
@@ -61,7 +60,8 @@ def get_search_path(python):
                             % (python, ' '.join(os.fsdecode(
                                 process.stderr).split())))
 
-    return json.loads(os.fsdecode(process.stdout))
+    # The empty name stands for the current directory, which is ours.
+    return [path for path in json.loads(os.fsdecode(process.stdout)) if path]
 
 
 def get_site_path(directory):

@@ -32,11 +32,11 @@ it, so that the cache backend can be replaced while the server runs.
 
 _EPILOG = '''\
 exit status:
-  0    done (of check: what was found is sound)
-  1    failed, with nothing written (of check: what was found is affected)
+  0    done (of check: it is sound)
+  1    failed, with nothing incomplete kept (of check: it is affected)
   2    wrong usage (of check: it could not be told what there is)
   3    made, but not tried out, as there is no suitable Python
-  130  interrupted, with nothing written
+  130  interrupted, with nothing incomplete kept
 
 Official archives are downloaded from the package registry that pip is set up
 with, and checked. They are kept in the cache directory (XDG_CACHE_HOME or
@@ -516,6 +516,6 @@ def main(prog='djblets-backport'):
         return EXIT_FAILED
     except KeyboardInterrupt:
         progress.end()
-        _show_error(options, 'Interrupted; nothing was written')
+        _show_error(options, 'Interrupted; nothing incomplete was kept')
 
         return 130

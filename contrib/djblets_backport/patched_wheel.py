@@ -8,7 +8,6 @@ everywhere.
 
 import os
 import re
-import tempfile
 import zipfile
 
 from wheel.metadata import generate_requirements, split_sections

@@ -4,7 +4,7 @@ This is run by the Python that Djblets is run with, 2.7 or any later one, and
 needs nothing but that Djblets, what it requires, and nose (or pynose).
 """
 
-from __future__ import print_function, unicode_literals
+from __future__ import print_function
 
 import argparse
 import os
@@ -22,7 +22,7 @@ def configure_django(apps):
     """Configure Django with the least that the suite needs.
 
     Args:
-        apps (list of unicode):
+        apps (list of str):
             The applications to install along with Django's own.
     """
     import django
@@ -60,11 +60,11 @@ def find_suite_module(paths):
     """Return the name of the suite that comes with a Djblets.
 
     Args:
-        paths (list of unicode):
+        paths (list of str):
             The directories of the ``djblets`` package.
 
     Returns:
-        unicode:
+        str:
         The name of the module, or ``None`` if there's none.
     """
     for name in SUITE_MODULES:
@@ -84,16 +84,16 @@ def import_suite_file(filename):
     it can't bring along the Djblets that it lies in.
 
     Args:
-        filename (unicode):
+        filename (str):
             The file to import.
 
     Returns:
-        unicode:
+        str:
         The name that the module was imported as.
     """
     import djblets.cache
 
-    name = str(SUITE_MODULES[-1])
+    name = SUITE_MODULES[-1]
 
     try:
         from importlib.util import module_from_spec, spec_from_file_location
@@ -189,14 +189,14 @@ def main():
 
     # nose would look for its configuration in the current directory, and put
     # that at the front of sys.path.
-    os.environ[str('NOSE_IGNORE_CONFIG_FILES')] = str('1')
+    os.environ['NOSE_IGNORE_CONFIG_FILES'] = '1'
     results = []
 
     class RememberResult(nose.plugins.Plugin):
         """Keeps the result, which nose itself only prints."""
 
         enabled = True
-        name = str('remember-result')
+        name = 'remember-result'
 
         def options(self, parser, env):
             """Add no options."""

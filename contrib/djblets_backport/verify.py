@@ -340,6 +340,22 @@ def run_suite(python, progress, *args):
     return '%d tests passed, %d skipped' % (ran - skipped, skipped)
 
 
+def make_temp_dir():
+    """Return a new directory that environments can be made in.
+
+    Returns:
+        str:
+        The path. It's in ASCII, as Python 2.7's pip doesn't install to any
+        other.
+    """
+    directory = tempfile.gettempdir()
+
+    if not directory.isascii():
+        directory = '/tmp'
+
+    return tempfile.mkdtemp(prefix='djblets-backport-', dir=directory)
+
+
 def _verify_in_environments(release, verify):
     """Try something out in all environments that this machine can make.
 
@@ -364,7 +380,7 @@ def _verify_in_environments(release, verify):
     verified = False
 
     for name in get_environments(release.version):
-        directory = tempfile.mkdtemp(prefix='djblets-backport-')
+        directory = make_temp_dir()
 
         try:
             results.append('%s: %s' % (name, verify(name, directory)))
