@@ -167,8 +167,11 @@ def _make_environment(path, python, progress):
         str:
         The path of its Python.
     """
-    _run([sys.executable, '-m', 'virtualenv', '--no-periodic-update', '-p',
-          python, path],
+    # virtualenv may have newer packages in the user's data, where other runs of
+    # it have put them. A newer pip need not run on an old Python.
+    _run([sys.executable, '-m', 'virtualenv', '--no-periodic-update',
+          '--pip', 'embed', '--setuptools', 'embed', '--wheel', 'embed',
+          '-p', python, path],
          progress, 'Making an environment for %s' % python)
 
     return os.path.join(path, 'bin', 'python')
