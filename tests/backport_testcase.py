@@ -104,6 +104,13 @@ class BackportTestCase(unittest.TestCase):
 
     maxDiff = None
 
+    @classmethod
+    def setUpClass(cls):
+        """Have the tool make its own environment, of which it tells."""
+        super(BackportTestCase, cls).setUpClass()
+        subprocess.check_call([BACKPORT, '--version'],
+                              stdout=subprocess.DEVNULL)
+
     def setUp(self):
         """Make a directory whose path nothing can be careless with."""
         super(BackportTestCase, self).setUp()
