@@ -150,7 +150,7 @@ def _pip(python, *args):
     return [python, '-m', 'pip', '--disable-pip-version-check'] + list(args)
 
 
-def _make_environment(path, python, progress):
+def make_environment(path, python, progress):
     """Make an environment with nothing in it.
 
     Args:
@@ -167,8 +167,8 @@ def _make_environment(path, python, progress):
         str:
         The path of its Python.
     """
-    # virtualenv may have newer packages in the user's data, where other runs of
-    # it have put them. A newer pip need not run on an old Python.
+    # virtualenv may have newer packages in the user's data, where other runs
+    # of it have put them. A newer pip need not run on an old Python.
     _run([sys.executable, '-m', 'virtualenv', '--no-periodic-update',
           '--pip', 'embed', '--setuptools', 'embed', '--wheel', 'embed',
           '-p', python, path],
@@ -259,7 +259,7 @@ def make_fresh_environment(name, path, progress, wheel=None):
     wheels = os.path.join(get_cache_dir(), 'wheels', name)
     os.makedirs(wheels, exist_ok=True)
     progress.step('Making a fresh environment (%s)' % name)
-    env_python = _make_environment(path, python, progress)
+    env_python = make_environment(path, python, progress)
     args = ['-r', _get_requirements_path(name)] + ([wheel] if wheel else [])
     install = _pip(env_python, 'install', '--no-index', '--find-links', wheels,
                    *args)

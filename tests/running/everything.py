@@ -323,6 +323,9 @@ def get_interleaving_jobs(options, sources):
                          'test_interleaving.py'),
         ]
 
+    if options.line:
+        return []
+
     return [
         Job(name='all schedules of the module',
             environment=environment,
@@ -530,9 +533,10 @@ def run_all(options, nose_args):
     if not options.tools:
         # The arguments for nose might leave out the very tests that fail.
         if not nose_args:
-            jobs += get_control_jobs(options, sources)
-
+            # These take the longest.
+            jobs += get_interleaving_jobs(options, sources)
             jobs += get_django_suite_jobs(options, sources)
+            jobs += get_control_jobs(options, sources)
 
         jobs += get_own_suite_jobs(options, nose_args, sources)
         jobs += get_release_jobs(options, nose_args, sources)
