@@ -1,0 +1,1 @@
+"""Measures every content of the module against the bare cache backend."""
