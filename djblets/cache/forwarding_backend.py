@@ -35,6 +35,7 @@ from __future__ import unicode_literals
 import itertools
 import logging
 import os
+import sys
 import threading
 
 from django.conf import settings
@@ -54,9 +55,6 @@ _request_numbers = itertools.count(1)
 _requested = {}
 _news = {}
 _logged = {}
-
-# The aliases that each thread is loading.
-_thread = threading.local()
 
 
 def _snapshot(value):
@@ -247,9 +245,7 @@ class _Owner(object):
 
         Any error in building it is raised, also for those who waited.
         """
-        loading = _thread.__dict__.setdefault('loading', [])
-
-        if self.alias in loading:
+        if self.is_loading():
             # We're in the constructor of a target, or else in a signal handler
             # or a finalizer that interrupts a load. Waiting would be forever.
             if self.target is None:
@@ -263,29 +259,57 @@ class _Owner(object):
         lock = self.locks.setdefault(os.getpid(), threading.Lock())
         failure = self.failure
         replaced = None
-        loading.append(self.alias)
 
         try:
-            if lock.acquire(wait):
+            if wait:
+                with lock:
+                    replaced = self.load_wanted(failure)
+            elif lock.acquire(False):
                 try:
-                    wanted = (_requested.get(self.alias),
-                              _snapshot(settings.CACHES.get(self.alias)))
-
-                    if failure and failure[0] == wanted:
-                        raise failure[1]
-                    elif self.target is None or self.loaded != wanted:
-                        failure = None
-                        replaced = self.replace_target(wanted)
+                    replaced = self.load_wanted(failure)
                 finally:
                     lock.release()
         finally:
-            loading.remove(self.alias)
+            # An error that's in there would keep this frame, and so itself.
+            failure = None
 
         if replaced is not None:
             _close(replaced, self.alias)
 
+    def is_loading(self):
+        """Return whether the caller's caller is called by a load of the alias.
+
+        The stack tells, so that there's nothing to take back after a load,
+        which an interrupt might prevent.
+        """
+        frame = sys._getframe(2)
+
+        while frame is not None:
+            if (frame.f_code is _LOAD_CODE and
+                    frame.f_locals['self'].alias == self.alias):
+                return True
+
+            frame = frame.f_back
+
+        return False
+
+    def load_wanted(self, failure):
+        """Load what's wanted, with the lock held, unless that's been done.
+
+        This returns the target that was replaced, if any.
+        """
+        wanted = (_requested.get(self.alias),
+                  _snapshot(settings.CACHES.get(self.alias)))
+
+        if failure and failure[0] == wanted:
+            raise failure[1]
+        elif self.target is not None and self.loaded == wanted:
+            return None
+
+        return self.replace_target(wanted)
+
     def replace_target(self, wanted):
-        """Publish a new target, with the lock held, and return the old one."""
+        """Publish a new target, and return the one that it replaced."""
         config = wanted[1]
 
         if _news[self.alias] != config:
@@ -335,6 +359,9 @@ class _Owner(object):
             except AttributeError:
                 # This target is of another class, which doesn't have it.
                 pass
+
+
+_LOAD_CODE = _Owner.load.__code__
 
 
 class ForwardingCacheBackend(object):

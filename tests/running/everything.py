@@ -339,6 +339,32 @@ def get_interleaving_jobs(options, sources):
     ]
 
 
+def get_stress_jobs(options):
+    """Return the runs under stress and real faults.
+
+    Args:
+        options (argparse.Namespace):
+            The options of runtests.py.
+
+    Returns:
+        list of Job:
+        The runs.
+    """
+    if options.line:
+        return []
+
+    return [
+        Job(name='stress, with and without the series',
+            environment=None,
+            get_command=lambda python, xunit: [
+                python,
+                os.path.join(ROOT_DIR, 'tests', 'stress', 'run_stress.py'),
+                '--xunit', xunit,
+            ] + (['--seconds', '10', '--count', '10000']
+                 if options.long else [])),
+    ]
+
+
 def get_tools_job(nose_args):
     """Return the run of the tools' own tests.
 
@@ -535,6 +561,7 @@ def run_all(options, nose_args):
         if not nose_args:
             # These take the longest.
             jobs += get_interleaving_jobs(options, sources)
+            jobs += get_stress_jobs(options)
             jobs += get_django_suite_jobs(options, sources)
             jobs += get_control_jobs(options, sources)
 

@@ -44,7 +44,7 @@ MUTANTS = (
     ]),
     Mutant('ConfigurationTests.test_with_equal_entry', [
         ('elif wanted != self.tried:', 'elif entry is not self.entry:'),
-        ('self.target is None or self.loaded != wanted', 'True'),
+        ('self.target is not None and self.loaded == wanted', 'False'),
     ]),
     Mutant('ConfigurationTests.test_with_override_settings', [
         ('_snapshot(settings.CACHES.get(self.alias))',
