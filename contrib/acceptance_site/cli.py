@@ -11,9 +11,10 @@ from djblets_backport.errors import BackportError
 from djblets_backport.progress import Progress
 from djblets_backport.verify import find_python
 
-from acceptance_site import race, repair, switch
+from acceptance_site import race, repair, review, switch
 from acceptance_site.installation import PYTHON_VERSIONS
-from acceptance_site.report import Report, add_race, add_repair, add_switch
+from acceptance_site.report import (Report, add_race, add_repair,
+                                    add_review, add_switch)
 from acceptance_site.run import Run
 
 
@@ -23,6 +24,7 @@ PARTS = {
     'race': ((race.RELEASE,), race.race, add_race),
     'switch': ((switch.RELEASE,), switch.switch, add_switch),
     'repair': (tuple(repair.MODULES), repair.repair, add_repair),
+    'review': ((review.RELEASE,), review.review, add_review),
 }
 
 _DESCRIPTION = '''\
@@ -33,6 +35,7 @@ parts:
   race    Review Board 2.0.16 resets the cache on every request
   switch  the cache server of Review Board 8.1 is changed in the settings form
   repair  a broken cache backend in the database, which is then repaired
+  review  the series is posted to Review Board 8.1, and reviewed by Review Bot
 '''
 
 _EPILOG = '''\
@@ -43,9 +46,10 @@ exit status:
   130  interrupted
 
 It needs Python 2.7 and 3.11, memcached and, at the first run, the package
-registry that pip is set up with. All servers are on the loopback interface,
-and are stopped in the end. What's made is kept in the cache directory
-(XDG_CACHE_HOME or ~/.cache, in djblets-backport/acceptance).
+registry that pip is set up with. The review part needs git and redis-server
+too. All servers are on the loopback interface, and are stopped in the end.
+What's made is kept in the cache directory (XDG_CACHE_HOME or ~/.cache, in
+djblets-backport/acceptance).
 '''
 
 
@@ -147,7 +151,7 @@ def _get_parser():
     parser.add_argument(
         '--requests', type=_parse_requests, default=1200, metavar='N',
         help='the number of requests for each module in the first part; the '
-             'others have a fifth of it (default: %(default)s)')
+             'next two have a fifth of it (default: %(default)s)')
     parser.add_argument(
         '--clients', type=_parse_clients, default=16, metavar='N',
         help='the number of clients at a time (default: %(default)s)')

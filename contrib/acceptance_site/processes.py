@@ -42,7 +42,7 @@ def get_end(path, lines=12):
     return ''.join('\n    %s' % line for line in text[-lines:])
 
 
-def run(argv, log, timeout, env=None):
+def run(argv, log, timeout, env=None, cwd=None):
     """Run a command to its end.
 
     Args:
@@ -58,11 +58,14 @@ def run(argv, log, timeout, env=None):
         env (dict, optional):
             Its environment.
 
+        cwd (pathlib.Path, optional):
+            The directory to run it in.
+
     Raises:
         ProcessError:
             The command failed, or took too long.
     """
-    process = start(argv, log, env)
+    process = start(argv, log, env, cwd)
 
     try:
         status = process.wait(timeout)
@@ -77,7 +80,7 @@ def run(argv, log, timeout, env=None):
                            % (argv[0], status, log, get_end(log)))
 
 
-def start(argv, log, env=None):
+def start(argv, log, env=None, cwd=None):
     """Start a server.
 
     Args:
@@ -90,6 +93,9 @@ def start(argv, log, env=None):
         env (dict, optional):
             Its environment.
 
+        cwd (pathlib.Path, optional):
+            The directory to run it in.
+
     Returns:
         subprocess.Popen:
         The process.
@@ -97,7 +103,8 @@ def start(argv, log, env=None):
     with open(log, 'ab') as fp:
         process = subprocess.Popen(
             [str(arg) for arg in argv], stdin=subprocess.DEVNULL, stdout=fp,
-            stderr=subprocess.STDOUT, env=env, start_new_session=True)
+            stderr=subprocess.STDOUT, env=env, cwd=cwd,
+            start_new_session=True)
 
     _running.add(process)
 

@@ -518,3 +518,49 @@ def _plot_repair(result, axes):
                    loc='left', fontsize='medium')
     axes.set_ylabel('requests')
     axes.spines[['top', 'right']].set_visible(False)
+
+
+def add_review(report, results):
+    """Add the results of the fourth part.
+
+    Args:
+        report (Report):
+            The report.
+
+        results (list of acceptance_site.review.ReviewResult):
+            The results.
+    """
+    report.add_table(
+        'The series on Review Board 8.1, with Review Bot',
+        'Posted and applied with RBTools. What was posted is read back '
+        'through the API, with each file as Review Board has patched it. '
+        'Applied is the same if rbt patch makes the very tree that was posted '
+        'from.',
+        ['Posted', 'Branch', 'Commits', 'Files', 'Differs in', 'Applied',
+         'Review Bot', 'Open issues'],
+        [[result.title, result.branch, len(result.messages),
+          len(result.files), ', '.join(result.differences) or 'nothing',
+          'the same' if result.applied else 'different',
+          ', '.join('%s: %s' % item
+                    for item in sorted(result.status_updates.items())),
+          result.issues]
+         for result in results])
+
+    *series, bad = results
+
+    for result in series:
+        report.expect(
+            'Review Board has %s as it was posted, and rbt patch applies it'
+            % result.title,
+            not result.differences and result.applied)
+        report.expect(
+            'Review Bot has nothing to say of %s: %d issues'
+            % (result.title, result.issues),
+            not result.issues and
+            set(result.status_updates.values()) == {'done-success'})
+
+    report.expect(
+        'Review Bot does have something to say of a bad file, with each tool: '
+        '%d issues' % bad.issues,
+        bad.issues >= 2 and
+        set(bad.status_updates.values()) == {'done-failure'})
