@@ -332,6 +332,48 @@ class ForwardingCacheBackendTestCase(unittest.TestCase):
             'LOCATION': location,
         }, **config)
 
+    def get_around(self, alias, change):
+        """Get a key in eight threads, before and after a change.
+
+        Args:
+            alias (unicode):
+                The alias of the cache, which each thread gets for itself.
+
+            change (callable):
+                What changes the configuration, while the threads wait.
+
+        Returns:
+            list of tuple:
+            The value from before and a list of the values from afterwards, for
+            each thread.
+        """
+        loaded = threading.Semaphore(0)
+        go_on = threading.Event()
+
+        def work():
+            try:
+                cache = get_django_cache(alias)
+                before = cache.get('key')
+            finally:
+                # If this fails, then not by having the test wait forever.
+                loaded.release()
+
+            assert go_on.wait(TIMEOUT)
+
+            return before, [cache.get('key') for i in range(5)]
+
+        threads = [Task(work) for i in range(8)]
+
+        for thread in threads:
+            loaded.acquire()
+
+        try:
+            change()
+        finally:
+            go_on.set()
+
+        return [thread.result() for thread in threads]
+
     def get_logged(self):
         """Return what's been logged by the forwarding backend as errors."""
         return [
@@ -670,30 +712,12 @@ class ResetTests(ForwardingCacheBackendTestCase):
         """Testing ForwardingCacheBackend.reset_backend reaches eight threads
         that go on living
         """
-        caches_by_thread = []
-        loaded = threading.Semaphore(0)
-        go_on = threading.Event()
+        def change():
+            self.configure('B')
+            get_django_cache(FORWARDER).reset_backend()
 
-        def work():
-            cache = get_django_cache(FORWARDER)
-            caches_by_thread.append(cache)
-            before = cache.get('key')
-            loaded.release()
-            assert go_on.wait(TIMEOUT)
-            after = [cache.get('key') for i in range(5)]
-            return before, after
-
-        threads = [Task(work) for i in range(8)]
-
-        for thread in threads:
-            loaded.acquire()
-
-        self.configure('B')
-        get_django_cache(FORWARDER).reset_backend()
-        go_on.set()
-
-        for thread in threads:
-            self.assertEqual(thread.result(), ('A', ['B'] * 5))
+        self.assertEqual(self.get_around(FORWARDER, change),
+                         [('A', ['B'] * 5)] * 8)
 
         # Everything that was opened for the old configuration is closed.
         self.assert_closed_once(*[
@@ -707,7 +731,6 @@ class ResetTests(ForwardingCacheBackendTestCase):
             len([backend for backend in FakeBackend.made
                  if backend.location == 'B']),
             9)
-        del caches_by_thread[:]
 
     def test_with_context(self):
         """Testing ForwardingCacheBackend.reset_backend reaches an async
@@ -1564,26 +1587,9 @@ class ConfigurationTests(ForwardingCacheBackendTestCase):
         """Testing ForwardingCacheBackend with entry in settings.CACHES
         replaced and eight threads that go on living
         """
-        loaded = threading.Semaphore(0)
-        go_on = threading.Event()
-
-        def work():
-            cache = get_django_cache(FORWARDER)
-            before = cache.get('key')
-            loaded.release()
-            assert go_on.wait(TIMEOUT)
-            return before, cache.get('key')
-
-        threads = [Task(work) for i in range(8)]
-
-        for thread in threads:
-            loaded.acquire()
-
-        self.configure('B')
-        go_on.set()
-
-        for thread in threads:
-            self.assertEqual(thread.result(), ('A', 'B'))
+        self.assertEqual(
+            self.get_around(FORWARDER, lambda: self.configure('B')),
+            [('A', ['B'] * 5)] * 8)
 
     def test_with_override_settings(self):
         """Testing ForwardingCacheBackend with override_settings"""
@@ -1656,26 +1662,9 @@ class SiteConfigTests(ForwardingCacheBackendTestCase):
         """Testing ForwardingCacheBackend with change through siteconfig and
         eight threads that go on living
         """
-        loaded = threading.Semaphore(0)
-        go_on = threading.Event()
-
-        def work():
-            cache = get_django_cache('default')
-            before = cache.get('key')
-            loaded.release()
-            assert go_on.wait(TIMEOUT)
-            return before, cache.get('key')
-
-        threads = [Task(work) for i in range(8)]
-
-        for thread in threads:
-            loaded.acquire()
-
-        self.apply_backend('E')
-        go_on.set()
-
-        for thread in threads:
-            self.assertEqual(thread.result(), ('D', 'E'))
+        self.assertEqual(
+            self.get_around('default', lambda: self.apply_backend('E')),
+            [('D', ['E'] * 5)] * 8)
 
     def test_with_broken_backend(self):
         """Testing ForwardingCacheBackend with broken backend in siteconfig,
