@@ -1,1 +1,0 @@
-"""Measures every content of the module against the bare cache backend."""

@@ -1,1 +1,0 @@
-"""A systematic interleaving tester for the forwarding cache backend."""

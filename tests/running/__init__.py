@@ -1,1 +1,0 @@
-"""What runtests.py runs, and how it adds up."""

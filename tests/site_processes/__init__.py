@@ -1,1 +1,0 @@
-"""Processes of one site, for test_site_processes."""
