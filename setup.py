@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Installs the delivery tool as djblets-backport.
 
-The two modules that the tool patches Djblets with are installed inside of its
-own package. No top-level djblets or tests is ever installed.
+The modules that it puts into Djblets are installed inside of its own package.
+No top-level djblets or tests is ever installed.
 """
 
 import os
@@ -11,57 +11,29 @@ import re
 from setuptools import setup
 
 
-_HERE = os.path.dirname(os.path.abspath(__file__))
+_CHECK = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'contrib',
+                      'djblets_backport', 'check.py')
 
-
-def _read(*path):
-    """Return the contents of a file.
-
-    Args:
-        *path (tuple of str):
-            The parts of its path.
-
-    Returns:
-        str:
-        The contents.
-    """
-    with open(os.path.join(_HERE, *path), encoding='utf-8') as fp:
-        return fp.read()
+with open(_CHECK, encoding='utf-8') as fp:
+    _REVISION = re.search(r'(?m)^REVISION = (\d+)$', fp.read()).group(1)
 
 
 setup(
     name='djblets-backport',
-    version=re.search(r'^REVISION = (\d+)$',
-                      _read('contrib', 'djblets_backport', '__init__.py'),
-                      re.MULTILINE).group(1),
-    description='Patches the forwarding cache backend in releases of Djblets',
+    version=_REVISION,
+    description='Puts thread safety into the cache backend of Djblets',
     author="The project's contributors",
     python_requires='>=3.8',
-    install_requires=[
-        line
-        for line in _read('contrib', 'djblets_backport',
-                          'requirements.txt').splitlines()
-        if line and not line.startswith('#')
-    ],
-    packages=[
-        'djblets_backport',
-        'djblets_backport.payload',
-    ],
+    packages=['djblets_backport', 'djblets_backport.payload'],
     package_dir={
         'djblets_backport': 'contrib/djblets_backport',
         'djblets_backport.payload': 'djblets/cache',
     },
     package_data={
-        'djblets_backport': [
-            'catalogue.json',
-            'environments/*.txt',
-            'messages/*.txt',
-            'requirements.txt',
-        ],
+        'djblets_backport': ['archives.sha256', 'messages/*.txt',
+                             'releases.tsv'],
     },
     entry_points={
-        'console_scripts': [
-            'djblets-backport = djblets_backport.cli:main',
-        ],
+        'console_scripts': ['djblets-backport = djblets_backport.cli:main'],
     },
     zip_safe=False)

@@ -502,6 +502,7 @@ class ForwardingCacheBackendTests(unittest.TestCase):
         backends = []
         FakeBackend.on_init = lambda backend: backends.append(
             weakref.ref(FakeBackend.made.pop()))
+        gc.collect()
         receivers = len(signals.request_finished.receivers)
         cache = self.load()
 
@@ -513,9 +514,7 @@ class ForwardingCacheBackendTests(unittest.TestCase):
         self.assertEqual(get_alive(), [cache.backend])
         self.assertEqual(len(signals.request_finished.receivers), receivers)
 
-        for i in range(1000):
-            cache = self.load()
-
+        cache = [self.load() for i in range(1000)]
         del cache
         self.assertEqual(len(backends), 1021)
         self.assertEqual(get_alive(), [])

@@ -1,0 +1,253 @@
+"""The command line."""
+
+import argparse
+import contextlib
+import errno
+import hashlib
+import logging
+import os
+import shlex
+import signal
+import sys
+import tempfile
+
+from . import BackportError, BadInput, check
+from .archives import fetch, find_version, read, update
+from .releases import (CONTENTS, RELEASES, find_content, find_release,
+                       get_blob_id)
+from .series import get_changes, make_series
+from .tryout import try_out
+from .wheel import make_wheel
+
+
+logger = logging.getLogger(__name__)
+
+
+_EPILOG = ('The exit status is 0 if that was done, 2 if what was asked for '
+           'can\'t be done, and 1 if it failed for another reason. Nothing '
+           'incomplete is ever kept.')
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message):
+        """Exit with an error."""
+        self.exit(2, '%s: %s (see --help)\n' % (self.prog, message))
+
+
+def main(argv=None):
+    """Run the program.
+
+    Args:
+        argv (list of str, optional):
+            The arguments from the command line.
+
+    Returns:
+        int:
+        The exit status.
+    """
+    # A path that isn't in the locale's encoding is still shown.
+    sys.stdout.reconfigure(errors='backslashreplace')
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    parser = _build_parser()
+    options, rest = parser.parse_known_args(argv)
+
+    # What is logged is progress, which is kept apart from results.
+    logging.basicConfig(level='ERROR' if options.quiet else 'INFO',
+                        format='%(message)s...')
+
+    if options.quiet:
+        sys.stdout = open(os.devnull, 'w')
+
+    if options.run is _check:
+        return check.main(rest)
+    elif rest:
+        parser.error('unknown arguments: %s' % ' '.join(rest))
+
+    try:
+        options.run(options)
+
+        return 0
+    except (BackportError, OSError) as e:
+        print('backport: %s' % e, file=sys.stderr)
+
+        return 2 if isinstance(e, BadInput) else 1
+    except KeyboardInterrupt:
+        print('backport: interrupted, and nothing incomplete was kept',
+              file=sys.stderr)
+
+        return 130
+
+
+def _build_parser():
+    """Return the parser of the command line."""
+    parser = _Parser(
+        prog='backport', epilog=_EPILOG,
+        description='Mends the forwarding cache backend of Djblets releases.')
+    parser.set_defaults(quiet=False)
+    verbs = parser.add_subparsers(metavar='VERB', required=True)
+
+    for run in (_build, _series, _check, _releases):
+        verb = verbs.add_parser(
+            run.__name__[1:], description=run.__doc__, epilog=_EPILOG,
+            help=run.__doc__[:1].lower() + run.__doc__[1:-1],
+            add_help=run is not _check)
+        verb.set_defaults(run=run)
+
+        if run in (_build, _series):
+            verb.add_argument('-o', '--output', default='dist', metavar='DIR',
+                              help='where to write to (default: dist)')
+
+    for part in (parser, *verbs.choices.values()):
+        part.add_argument('-q', '--quiet', action='store_true',
+                          default=argparse.SUPPRESS, help='show errors only')
+
+    build, series, _, releases = verbs.choices.values()
+    build.add_argument('releases', metavar='RELEASE', nargs='*',
+                       help='such as 0.8.13')
+    build.add_argument('--all', action='store_true', help='all releases')
+    build.add_argument('--from', action='append', default=[], dest='paths',
+                       metavar='ARCHIVE', help='an official archive to take, '
+                       'rather than have pip download it')
+    series.add_argument('--from', required=True, dest='path', metavar='PATH',
+                        help='the checkout, tree or archive')
+    releases.add_argument('--update', action='store_true',
+                          help='add new ones (for maintainers of this)')
+
+    return parser
+
+
+def _build(options):
+    """Make the series and the patched wheel of releases, and try it out."""
+    given = {find_version(path): path for path in options.paths}
+    versions = list(RELEASES) if options.all else options.releases or given
+
+    if not versions or options.all and options.releases:
+        raise BadInput('build takes releases such as 0.8.13, or --all')
+
+    for version in versions:
+        find_release(version)
+
+    for version in set(given).difference(versions):
+        raise BadInput('%s is that of %s, which was not asked for'
+                       % (given[version], version))
+
+    for version in versions:
+        with _open_output(options.output, version) as (new, final):
+            files = (read(given[version]) if version in given
+                     else fetch(version))
+            logger.info('Making the series and the wheel of %s', version)
+            changes = get_changes(files)
+            name, wheel = make_wheel(version, files, changes)
+            _write(new, dict(make_series(files, changes), **{name: wheel}))
+            lines = try_out(version, os.path.join(new, name))
+
+        _show_made(final, lines + [
+            'Next, with the pip of the server\'s Python:',
+            '  pip install --no-deps %s'
+            % shlex.quote(os.path.join(final, name)),
+            'Then restart the server. "backport check" tells if it took.'])
+
+
+def _series(options):
+    """Make the series for a checkout, unpacked tree or archive."""
+    files = read(options.path)
+
+    try:
+        changes = get_changes(files)
+    except BadInput as e:
+        raise BadInput('%s: %s' % (options.path, e))
+
+    module = files[check.MODULE_PATH]
+    content = find_content(module)
+    name = 'series-' + os.path.basename(os.path.abspath(options.path))
+
+    with _open_output(options.output, name) as (new, final):
+        _write(new, make_series(files, changes))
+
+    _show_made(final, [
+        'Its module is that of %s to %s.'
+        % (content.releases[0], content.releases[-1]) if content else
+        'Its module is that of no release (%s): read the patches.'
+        % get_blob_id(module),
+        'Next, in a checkout:',
+        '  git am %s/*.patch' % shlex.quote(os.path.abspath(final))])
+
+
+def _check():
+    """Tell what a server has."""
+
+
+def _releases(options):
+    """Tell what is broken in which release."""
+    if options.update:
+        return print(*update(), sep='\n')
+
+    for known, content in zip(check.CONTENTS, CONTENTS):
+        print('%-27s  Python %-14s  Django %s\n    broken: %s'
+              % (known.releases, content.python, content.django,
+                 ', '.join(content.defects)))
+
+    for name, text in check.DEFECTS.items():
+        print('%-12s  %s' % (name, text))
+
+
+def _show_made(final, lines):
+    """Show what was made, and what comes next."""
+    print('%s:' % final, *sorted(os.listdir(final)), sep='\n  ')
+    print(*lines, sep='\n', flush=True)
+
+
+def _write(directory, contents):
+    """Write files, and their checksums."""
+    contents['SHA256SUMS'] = ''.join(
+        '%s  %s\n' % (hashlib.sha256(data).hexdigest(), name)
+        for name, data in sorted(contents.items())).encode('ascii')
+
+    for name, data in contents.items():
+        with open(os.path.join(directory, name), 'wb') as fp:
+            fp.write(data)
+
+
+@contextlib.contextmanager
+def _open_output(output, name):
+    """Give a directory to write to, which becomes the final one at the end."""
+    final = os.path.join(output, name)
+    is_new = not os.path.exists(output)
+
+    try:
+        os.makedirs(output, exist_ok=True)
+        temp_dir = tempfile.TemporaryDirectory(prefix='.backport-', dir=output)
+    except OSError as e:
+        raise BadInput('%s is no directory that can be written to: %s'
+                       % (output, e.strerror))
+
+    try:
+        with temp_dir as path:
+            if os.path.lexists(final) and not os.path.exists(
+                    os.path.join(final, 'SHA256SUMS')):
+                raise BadInput('%s is in the way, and was not made by this: '
+                               'move it, or give another directory with -o'
+                               % final)
+
+            new = os.path.join(path, 'new')
+            os.mkdir(new)
+            yield new, final
+
+            # Another build may do the same meanwhile.
+            while os.path.exists(new):
+                with contextlib.suppress(FileNotFoundError):
+                    os.rename(final, tempfile.mkdtemp(dir=path))
+
+                try:
+                    os.rename(new, final)
+                except OSError as e:
+                    if e.errno != errno.ENOTEMPTY:
+                        raise
+    except BaseException:
+        if is_new:
+            with contextlib.suppress(OSError):
+                os.removedirs(output)
+
+        raise
