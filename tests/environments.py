@@ -1,0 +1,181 @@
+"""Environments to run Djblets in, which tox makes from tests/tox.ini.
+
+Only the standard library is used here, since this is what gets the rest.
+"""
+
+import glob
+import hashlib
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+
+CHECKOUT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+# The last ones that know Python 2.7.
+_TOX = ['tox==4.5.1.1', 'virtualenv==20.21.1']
+
+
+class EnvironmentFailure(Exception):
+    """An environment could not be made, and the message says why."""
+
+
+class MissingInterpreter(EnvironmentFailure):
+    """This machine lacks the Python that an environment needs."""
+
+    def __init__(self, environment):
+        """Initialize the error, given the name of the environment."""
+        version = re.sub(r'py(\d)(\d+).*', r'\1.\2', environment)
+
+        super(MissingInterpreter, self).__init__(
+            'There is no Python %s on this machine. "pyenv install %s" brings '
+            'it.' % (version, version))
+
+
+def get_build_dir():
+    """Return the directory for what is made, and kept for the next time.
+
+    Returns:
+        str:
+        The path, which has only ASCII: Python 2.7's pip fails in others.
+    """
+    if CHECKOUT.isascii():
+        return os.path.join(CHECKOUT, 'build')
+
+    path = os.path.join(tempfile.gettempdir(), 'djblets-backport-%d-%s' % (
+        os.getuid(), hashlib.sha256(os.fsencode(CHECKOUT)).hexdigest()[:12]))
+    os.makedirs(path, mode=0o700, exist_ok=True)
+
+    if os.stat(path).st_uid != os.getuid():
+        raise EnvironmentFailure('%s belongs to somebody else.' % path)
+
+    return path
+
+
+def get_python(environment, workdir=None, progress=None):
+    """Return the Python of one environment.
+
+    Args:
+        environment (str):
+            The name of the environment.
+
+        workdir (str, optional):
+            As for :py:func:`get_pythons`.
+
+        progress (callable, optional):
+            As for :py:func:`get_pythons`.
+
+    Returns:
+        str:
+        The path of the Python.
+
+    Raises:
+        EnvironmentFailure:
+            The environment could not be made. It's
+            :py:class:`MissingInterpreter` where that is the reason.
+    """
+    python = get_pythons([environment], workdir, progress)[environment]
+
+    if python is None:
+        raise MissingInterpreter(environment)
+
+    return python
+
+
+def get_pythons(environments, workdir=None, progress=None):
+    """Return the Pythons of environments, which are made where need be.
+
+    Args:
+        environments (list of str):
+            The names of the environments in tests/tox.ini.
+
+        workdir (str, optional):
+            The directory for them. By default they're kept in ``build/``.
+
+        progress (callable, optional):
+            What is called with a line of text before something long.
+
+    Returns:
+        dict:
+        The path of the Python of each environment, or ``None`` where this
+        machine lacks the interpreter.
+
+    Raises:
+        EnvironmentFailure:
+            An environment could not be made.
+    """
+    progress = progress or (lambda text: None)
+    workdir = workdir or os.path.join(get_build_dir(), 'tox')
+    tox = _get_tox(progress)
+    result = {
+        name: os.path.join(workdir, name, 'bin', 'python')
+        for name in environments
+    }
+    missing = [name for name in environments
+               if not os.path.exists(result[name])]
+
+    if missing:
+        progress('Making the environments %s' % ', '.join(missing))
+
+    output = _run([
+        tox, '-m', 'tox', 'run-parallel', '--parallel', '2',
+        '--parallel-no-spinner', '--notest', '--colored', 'no',
+        '-c', os.path.join(CHECKOUT, 'tests', 'tox.ini'),
+        '--workdir', workdir, '-e', ','.join(environments),
+        '--discover',
+    ] + _find_interpreters(), check=False)
+    outcomes = dict(re.findall(r'^  (py[\w-]+): (\w+)', output, re.M))
+
+    for name in environments:
+        if outcomes.get(name) == 'SKIP':
+            result[name] = None
+        elif outcomes.get(name) != 'OK':
+            raise EnvironmentFailure(
+                'The environment %s could not be made:\n%s' % (name, output))
+
+    return result
+
+
+def _get_tox(progress):
+    """Return a Python that has tox."""
+    path = os.path.join(get_build_dir(), 'tox-tool',
+                        sys.implementation.cache_tag)
+    python = os.path.join(path, 'bin', 'python')
+
+    if not os.path.exists(os.path.join(path, 'complete')):
+        progress('Making an environment for tox')
+        _run([sys.executable, '-m', 'venv', '--clear', path])
+        _run([python, '-m', 'pip', 'install'] + _TOX)
+        open(os.path.join(path, 'complete'), 'w').close()
+
+    return python
+
+
+def _find_interpreters():
+    """Return the Pythons that virtualenv doesn't find by itself."""
+    pyenv = (os.environ.get('PYENV_ROOT') or
+             os.path.expanduser(os.path.join('~', '.pyenv')))
+
+    # A shim of pyenv's fails where its version isn't selected.
+    return [sys.executable] + sorted(
+        glob.glob(os.path.join(pyenv, 'versions', '*', 'bin', 'python')))
+
+
+def _run(command, check=True):
+    """Run a command, and return its output."""
+    process = subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=dict(os.environ, PIP_CONSTRAINT='/dev/null',
+                 PIP_DISABLE_PIP_VERSION_CHECK='1'))
+    output = process.stdout.decode('utf-8', 'replace')
+
+    if check and process.returncode:
+        raise EnvironmentFailure('"%s" failed:\n%s'
+                                 % (' '.join(command), output))
+
+    return output

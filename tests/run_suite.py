@@ -1,0 +1,116 @@
+"""Runs the tests that the series brings, on the Djblets that Python finds.
+
+This is run in an environment, by Python 2.7 or any later one, with arguments
+for nose. It needs what Djblets does, and nose or pynose. It can be given files
+with other tests to run.
+"""
+
+from __future__ import print_function
+
+import importlib
+import os
+import sys
+
+
+#: The tests, in the packages of Djblets 1.0 and newer and of 0.8 and 0.9.
+TEST_MODULES = [
+    package + name
+    for package in ('djblets.cache.tests.', 'djblets.cache.')
+    for name in ('test_forwarding_backend', 'test_forwarding_siteconfig')
+]
+
+
+def configure_django(database=':memory:'):
+    """Configure Django with the least that tests need, and a forwarder."""
+    import django
+    from django.conf import settings
+
+    settings.configure(
+        CACHES={
+            'default': {
+                'BACKEND': 'djblets.cache.forwarding_backend.'
+                           'ForwardingCacheBackend',
+                'LOCATION': 'forwarded_backend',
+            },
+            'forwarded_backend': {
+                'BACKEND': 'django.core.cache.backends.locmem.LocMemCache',
+            },
+        },
+        DATABASES={
+            'default': {
+                'ENGINE': 'django.db.backends.sqlite3',
+                'NAME': database,
+            },
+        },
+        DEFAULT_AUTO_FIELD='django.db.models.AutoField',
+        INSTALLED_APPS=[
+            'django.contrib.auth',
+            'django.contrib.contenttypes',
+            'django.contrib.sites',
+            'djblets.siteconfig',
+        ],
+        MIDDLEWARE_CLASSES=[],
+        SECRET_KEY='for-tests-only',
+        SITE_ID=1,
+        USE_TZ=True)
+
+    if hasattr(django, 'setup'):
+        django.setup()
+
+
+def main():
+    """Run the tests, and return the exit status."""
+    # Neither this directory nor the current one, which may be a checkout, is
+    # to come before the Djblets that is meant.
+    sys.path[:] = [
+        path for path in sys.path
+        if path and os.path.realpath(path) not in
+        (os.path.dirname(os.path.realpath(__file__)),
+         os.path.realpath(os.getcwd()))
+    ]
+
+    import djblets
+    import nose
+
+    parent = os.path.dirname(os.path.abspath(djblets.__path__[0]))
+    names = [
+        name for name in TEST_MODULES
+        if os.path.exists(os.path.join(parent, *name.split('.')) + '.py')
+    ]
+
+    if not names:
+        print('%s has no tests: the series is not applied.' % parent,
+              file=sys.stderr)
+
+        return 1
+
+    configure_django()
+
+    from djblets.cache import forwarding_backend
+
+    print('Testing %s' % os.path.abspath(forwarding_backend.__file__),
+          file=sys.stderr)
+
+    files = [os.path.abspath(arg) for arg in sys.argv[1:]
+             if arg.endswith('.py')]
+    args = [arg for arg in sys.argv[1:] if not arg.endswith('.py')]
+
+    for name in names:
+        module = importlib.import_module(name)
+
+        # What isn't fixed has threads get stuck, which needn't take long.
+        if 'FORWARDING_TESTS_TIMEOUT' in os.environ:
+            module.TIMEOUT = float(os.environ['FORWARDING_TESTS_TIMEOUT'])
+
+    # Otherwise, nose would rather take the configuration and the modules that
+    # it finds in the current directory, such as a checkout.
+    os.environ['NOSE_IGNORE_CONFIG_FILES'] = '1'
+    success = nose.run(argv=[
+        sys.argv[0], '--no-path-adjustment', '--where', parent,
+    ] + args + (files or names))
+
+    return 0 if success else 1
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,110 @@
+#!/usr/bin/env python
+"""Explores the schedules of threads that use a forwarding backend."""
+
+from __future__ import print_function, unicode_literals
+
+import argparse
+import io
+import logging
+import os
+import sys
+from xml.etree import ElementTree
+
+from django.conf import settings
+
+sys.path.insert(1, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from scenarios import SCENARIOS, World  # noqa: E402
+from scheduler import Scheduler  # noqa: E402
+from variants import VARIANTS, VariantError, apply  # noqa: E402
+
+
+def run_test(suite, name, source, scenario, preemptions, is_broken):
+    """Explore, and add the test to an xunit suite. Return the schedules."""
+    scheduler = Scheduler(source.encode('utf-8'),
+                          split=scenario.name == 'reset-and-two-resets')
+    problems = {}
+
+    for count, world in enumerate(scheduler.explore(
+            lambda: World(scheduler, scenario), preemptions), 1):
+        for problem in world.check():
+            problems.setdefault(problem, ', '.join(scheduler.trail))
+
+        if problems and is_broken:
+            break
+
+    text = '%s (%d): %s' % (name, count, ', '.join(
+        '%s (%s)' % item for item in sorted(problems.items())) or 'sound')
+    case = ElementTree.SubElement(suite, 'testcase', classname='schedules',
+                                  name=name)
+
+    if bool(problems) != is_broken:
+        text = 'FAILED ' + text
+        ElementTree.SubElement(case, 'failure', message=text)
+
+    print(text)
+
+    return count
+
+
+def main():
+    """Run the tests, and return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--tree', help='a directory of Djblets', default='')
+    parser.add_argument('--module', help='the file of the module instead',
+                        default='djblets/cache/forwarding_backend.py')
+    parser.add_argument('--long', action='store_true',
+                        help='three preemptions, or three threads')
+    parser.add_argument('--broken', action='store_true',
+                        help='have each scenario find something')
+    parser.add_argument('--variant', help='explore a broken variant')
+    parser.add_argument('--scenario', help='explore this scenario only')
+    parser.add_argument('--xunit', help='a file to write results to',
+                        default=os.devnull)
+    options = parser.parse_args()
+
+    logging.disable(logging.CRITICAL)
+    settings.configure(CACHES={'default': {
+        'BACKEND': 'django.core.cache.backends.dummy.DummyCache',
+    }})
+    suite = ElementTree.Element('testsuite', name='schedules')
+    count = 0
+
+    try:
+        with io.open(os.path.join(options.tree, options.module),
+                     encoding='utf-8') as fp:
+            source = fp.read()
+
+        if options.variant:
+            source = apply(options.variant, source)
+
+        scenarios = [scenario for scenario in SCENARIOS
+                     if options.scenario in (None, scenario.name) and
+                     (options.long or len(scenario.threads) == 2)]
+
+        for scenario in scenarios:
+            count += run_test(
+                suite, scenario.name, source, scenario,
+                5 - len(scenario.threads) if options.long else 2,
+                options.broken)
+
+            controls = [variant.name for variant in VARIANTS
+                        if scenario.name in variant.caught_by]
+            assert controls, '%s is not shown to find a thing' % scenario.name
+
+            for name in controls * (not (options.broken or options.variant)):
+                count += run_test(suite, '%s in %s' % (scenario.name, name),
+                                  apply(name, source), scenario, 2, True)
+    except (IOError, VariantError) as e:
+        parser.error('%s' % e)
+
+    failed = len(suite.findall('*/failure'))
+    print('%d schedules: %d passed, %d failed'
+          % (count, len(suite) - failed, failed))
+    ElementTree.ElementTree(suite).write(options.xunit, 'utf-8')
+
+    return 1 if failed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
