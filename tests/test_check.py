@@ -1,171 +1,133 @@
 """Unit tests for djblets_backport.check."""
 
-import glob
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
 import unittest
-from unittest import mock
+from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / 'contrib'))
 
-CHECKOUT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-
-sys.path.insert(0, os.path.join(CHECKOUT, 'contrib'))
-
-from djblets_backport import archives, check, graft, releases  # noqa: E402
-
-
-with open(os.path.join(CHECKOUT, check.MODULE_PATH)) as fp:
-    OURS = fp.read()
+from djblets_backport import archives, check, releases, series  # noqa: E402
 
 
 MODULE = check.MODULE_PATH
-SITECONFIG = check.SITECONFIG_PATH
-
-
-def patch(module):
-    """Return a release's module with the change."""
-    return graft.graft_module(module.decode('utf-8'), OURS).encode('utf-8')
 
 
 def get_patched():
-    """Return the blob IDs of the modules of all contents with the change."""
-    return [releases.get_blob_id(patch(archives.fetch(
-        content.releases[0])[MODULE])) for content in releases.CONTENTS]
-
-
-def write(path, data):
-    """Write a file."""
-    with open(path, 'wb') as fp:
-        fp.write(data)
+    """Return what check.PATCHED has to be."""
+    return {
+        releases.get_blob_id(series.get_changes(archives.fetch(
+            row.releases[0]))[0].files[MODULE]):
+        'siteconfig' if 'siteconfig' in row.defects else ''
+        for row in releases.CONTENTS
+    }
 
 
 class CheckTests(unittest.TestCase):
     """Unit tests for djblets_backport.check."""
 
     def setUp(self):
-        self.dir = os.path.join(os.path.realpath(tempfile.mkdtemp()), 'a \xe9')
-        self.addCleanup(shutil.rmtree, os.path.dirname(self.dir))
-        os.mkdir(self.dir)
+        directory = tempfile.TemporaryDirectory(prefix='a \xe9')
+        self.addCleanup(directory.cleanup)
+        self.dir = Path(directory.name).resolve()
 
-    def make(self, place, version, *paths):
-        """Put a release somewhere, with the changes to some of its files."""
-        files = {name: data for name, data in archives.fetch(version).items()
-                 if name in (MODULE, SITECONFIG) or '-info/' in name}
+        # A copy runs, without the package, to which "old" is of revision 1.
+        self.script = self.dir / 'check.py'
+        self.script.write_text(Path(check.__file__).read_text().replace(
+            *check.SUPERSEDED, releases.get_blob_id(b'old')))
 
-        if MODULE in paths:
-            files[MODULE] = patch(files[MODULE])
+    def make(self, place, version, *numbers, **others):
+        """Put a release somewhere, with some of the changes of the series."""
+        files = dict(archives.fetch(version), **others)
 
-        if SITECONFIG in paths:
-            files[SITECONFIG] = graft.graft_siteconfig(
-                files[SITECONFIG].decode('utf-8')).encode('utf-8')
+        for change in [series.get_changes(files)[i] for i in numbers]:
+            files.update(change.files)
 
         # Nothing of it is ever run.
         files['djblets/__init__.py'] = b'import sys; sys.exit("imported")\n'
 
-        for name, data in files.items():
-            path = os.path.join(self.dir, place, name)
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            write(path, data)
+        for name in files:
+            if files[name] and re.search(
+                    'djblets/__i|forwarding_b|django_set|-info/', name):
+                path = self.dir / place / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(files[name])
 
-        return os.path.join(self.dir, place)
+        return self.dir / place
 
-    def check(self, status, *argv, python=sys.executable, **kwargs):
+    def check(self, status, *argv, python=sys.executable):
         """Run the file alone, and return what it prints."""
-        script = shutil.copy(check.__file__, self.dir)
-        process = subprocess.run([python, script] + list(argv), cwd=self.dir,
-                                 stdout=subprocess.PIPE,
-                                 stderr=subprocess.PIPE, **kwargs)
+        process = subprocess.run(
+            [python, self.script, *map(str, argv)], cwd=self.dir,
+            env=dict(os.environ, PYTHONPATH='first:second', LC_ALL='C'),
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding='utf-8')
         self.assertEqual(process.returncode, status, process)
-        output = (process.stderr if status == 2 and process.stderr else
-                  process.stdout).decode('utf-8')
 
-        return json.loads(output) if '--json' in argv else output
+        return process.stdout or process.stderr.splitlines()[-1]
 
     def test_contents(self):
-        """Testing check.CONTENTS and PATCHED with what they are made of"""
-        self.assertEqual([content.blob for content in check.CONTENTS],
-                         [content.blob for content in releases.CONTENTS])
-        self.assertEqual(list(check.PATCHED), get_patched(),
-                         'Run "python3 %s", as the change has changed'
-                         % __file__)
-        self.assertEqual({name for row in check.CONTENTS
-                          for name in row.defects.split()},
-                         set(check.DEFECTS))
+        """Testing check.PATCHED and DEFECTS with what they are made of"""
+        self.assertEqual(check.PATCHED, get_patched(),
+                         'Run "python3 %s"' % __file__)
+        self.assertEqual(set(check.DEFECTS), set(' '.join(
+            row.defects for row in check.CONTENTS).split()))
 
     def test_states(self):
-        """Testing check with releases, patched, half and not"""
-        for version, paths, status, revision, text in (
-                ('0.8.13', (), 1, None, 'can fail on None'),
-                ('0.8.13', (MODULE,), 0, 2, 'has revision 2'),
-                ('4.0', (), 1, None, 'siteconfig never resets'),
-                ('4.0', (MODULE,), 1, 2, 'half patched'),
-                ('4.0', (SITECONFIG,), 1, None, 'reset does nothing'),
-                ('4.0', (MODULE, SITECONFIG), 0, 2, 'has revision 2'),
-                ('6.1', (), 1, None, 'a replaced backend is never closed'),
-                ('6.1', (MODULE,), 0, 2, 'Next: nothing')):
-            place = self.make('%s-%d' % (version, len(paths)), version, *paths)
-            found = self.check(status, place, '--json')
-            self.assertEqual(found['revision'], revision)
-            output = self.check(status, place)
-            self.assertIn('Djblets %s is ' % version, output)
-            self.assertIn(text, output)
-            self.assertEqual('backport build %s with' % version in output,
-                             status == 1)
+        """Testing check with releases, patched, half, otherwise and not"""
+        newer = {MODULE: archives.fetch('6.1')[MODULE].replace(
+            b'\n\n', b'\n\nfrom __future__ import annotations\n\n\n', 1)}
 
-    def test_other_modules(self):
-        """Testing check with a module that's superseded, changed or missing
-        """
-        place = self.make('site', '6.1')
-        path = os.path.join(place, MODULE)
-        write(path, b'changed')
-        self.assertIn('is that of no release', self.check(2, place))
-
-        with mock.patch.dict(check.SUPERSEDED, {
-                releases.get_blob_id(b'changed'): 1}):
-            self.assertIn('superseded by 2', check.check(place)['state'])
-
-        os.rename(path, path + 'c')
-        self.assertIn('bytecode', self.check(2, place))
-        os.unlink(path + 'c')
-        self.assertIn('nothing to mend', self.check(0, place))
+        for version, numbers, others, status, text in (
+                ('0.8.13', (), {}, 1, 'can fail on None'),
+                ('0.8.13', (0,), {}, 0, 'has revision 2'),
+                ('4.0', (), {}, 1, 'siteconfig never asks for a reset'),
+                ('4.0', (0,), {}, 1, 'half patched'),
+                ('4.0', (2,), {}, 1, 'keeps the old backend'),
+                ('4.0', (0, 2), {}, 0, 'has revision 2'),
+                ('6.1', (), {}, 1, 'a replaced backend is never closed'),
+                ('6.1', (0,), {}, 0, 'Next: nothing'),
+                ('6.1', (), newer, 1, 'is that of 5.0 - 6.1'),
+                ('6.1', (0,), newer, 0, 'has revision 2'),
+                ('6.1', (), {MODULE: b'old'}, 1, 'revision 1 is superseded'),
+                ('6.1', (), {MODULE: b'new'}, 2, 'is that of no release'),
+                ('6.1', (), {MODULE: b''}, 0, 'nothing to mend'),
+                ('6.1', (), {MODULE: b'', MODULE + 'c': b'c'}, 2, 'bytecode')):
+            output = self.check(status, self.make(
+                text + version, version, *numbers, **others))
+            self.assertRegex(output, '(?s)Djblets %s is .*' % version + text)
+            self.assertEqual('build %s;' % version in output, status > 0)
 
     def test_pythons(self):
         """Testing check on each Python there is, of what it would import"""
         self.make('second', '6.1')
-        self.make('first', '0.8.13', MODULE)
-        env = dict(os.environ, PYTHONPATH='first:second', LC_ALL='C')
+        self.make('first', '0.8.13', 0)
+        (self.dir / 'v').symlink_to(sys.prefix)
 
-        for python in [sys.executable] + glob.glob(os.path.expanduser(
-                '~/.pyenv/versions/*/bin/python')):
-            found = self.check(0, '--json', python=python, env=env)
+        for python in ['v/bin/python', *Path.home().glob(
+                '.pyenv/versions/*/bin/python')]:
+            found = json.loads(self.check(0, '--json', python=python))
             self.assertEqual(found['version'], '0.8.13')
+            self.assertEqual(found['revision'], 2)
             self.assertTrue(found['path'].endswith('first/djblets'))
-            self.check(1, 'second', python=python, env=env)
-
-        os.makedirs(os.path.join(self.dir, 'v', 'bin'))
-        os.symlink(sys.executable, os.path.join(self.dir, 'v/bin/python'))
-        self.check(0, '--python', 'v/bin/python', env=env)
+            self.check(0, '--python', python)
+            self.check(1, 'second', python=python)
 
     def test_places(self):
         """Testing check with a checkout, an egg and an environment"""
         place = self.make('checkout', '6.1')
-        os.rename(glob.glob(place + '/*-info')[0], place + '/old')
-        write(os.path.join(place, 'setup.py'), b'#')
+        next(place.glob('*-info')).rename(place / 'old')
+        (place / 'setup.py').write_bytes(b'#')
         self.assertIn('series --from checkout', self.check(1, 'checkout'))
 
-        self.make('v/lib/python2.7/site-packages', '6.1', MODULE)
+        site = self.make('v/lib/python2.7/site-packages', '6.1', 0)
+        egg = self.make(site / 'Djblets-1.egg', '0.8.13')
+        next(egg.glob('*-info')).rename(egg / 'EGG-INFO')
         self.check(0, 'v')
-        egg = self.make('v/lib/python2.7/site-packages/Djblets-1.egg',
-                        '0.8.13')
-        os.rename(glob.glob(egg + '/*-info')[0], egg + '/EGG-INFO')
-        self.check(0, 'v')
-        write(os.path.join(egg, '..', 'easy-install.pth'),
-              b'./Djblets-1.egg\n')
+        (site / 'easy-install.pth').write_bytes(b'./Djblets-1.egg\n')
         self.assertIn('0.8.13', self.check(1, 'v'))
 
     def test_bad_input(self):
@@ -177,12 +139,12 @@ class CheckTests(unittest.TestCase):
                 (['--python', 'nowhere'], 'nowhere cannot be run'),
                 (['--python', '/bin/cat'], '/bin/cat is no Python'),
                 (['--python', sys.executable, '.'], 'not allowed')):
-            self.assertIn(message, self.check(2, *argv).splitlines()[-1])
+            self.assertIn(message, self.check(2, *argv))
 
 
 if __name__ == '__main__':
-    with open(check.__file__) as fp:
-        source = re.sub(r'(?s)(\nPATCHED = \(\n).*?\)', '\\1%s)' % ''.join(
-            "    '%s',\n" % blob for blob in get_patched()), fp.read())
-
-    write(check.__file__, source.encode('utf-8'))
+    path = Path(check.__file__)
+    path.write_text(re.sub(
+        r'(?s)(\nPATCHED = {\n).*?}', '\\1%s}' % ''.join(
+            "    '%s': '%s',\n" % item for item in get_patched().items()),
+        path.read_text()))

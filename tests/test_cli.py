@@ -1,9 +1,6 @@
 """Unit tests for djblets_backport.cli."""
 
-import glob
-import hashlib
 import os
-import pathlib
 import re
 import resource
 import shutil
@@ -12,191 +9,164 @@ import subprocess
 import sys
 import tempfile
 import time
-import unittest
 
-CHECKOUT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+from scratch import CHECKOUT, ScratchTestCase
 
-sys.path.insert(0, os.path.join(CHECKOUT, 'contrib'))
-
-from djblets_backport import archives, check  # noqa: E402
+from djblets_backport import archives
+from djblets_backport.check import MODULE_PATH
 
 
-BACKPORT = os.path.join(CHECKOUT, 'contrib', 'backport')
-ARCHIVE = os.path.join(CHECKOUT, 'build', 'archives', 'Djblets-0.8.13.tar.gz')
+ARCHIVE = str(CHECKOUT / 'build' / 'archives' / 'Djblets-0.8.13.tar.gz')
 
 
-class CommandLineTests(unittest.TestCase):
+class CommandLineTests(ScratchTestCase):
     """Unit tests for the command line."""
+
+    suffix = ' \xe9'
 
     @classmethod
     def setUpClass(cls):
         super(CommandLineTests, cls).setUpClass()
 
         archives.fetch('0.8.13')
-        cls.shared = tempfile.mkdtemp(suffix=' \xe9')
+        cls.shared = tempfile.mkdtemp(suffix=cls.suffix)
         cls.addClassCleanup(shutil.rmtree, cls.shared)
 
         # Installed, it tries nothing out, and has a cache of its own.
         copy = os.path.join(cls.shared, 'checkout')
-        shutil.copytree(CHECKOUT, copy, ignore=lambda path, names: [
-            name for name in names
-            if name in ('build', 'dist') or name.startswith('.')])
+        shutil.copytree(str(CHECKOUT), copy, ignore=shutil.ignore_patterns(
+            'build', 'dist', '.*'))
         cls.site = os.path.join(cls.shared, 'site')
         subprocess.run(
             [sys.executable, '-m', 'pip', 'install', '-q', '--no-deps',
              '--no-build-isolation', '--target', cls.site, copy], check=True,
             stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
 
-    def setUp(self):
-        super(CommandLineTests, self).setUp()
-
-        self.directory = tempfile.mkdtemp(suffix=' \xe9')
-        self.addCleanup(shutil.rmtree, self.directory)
-
-    def start(self, *args, **kwargs):
+    def start(self, *args, program=None, env={}, **kwargs):
         """Start the installed program in an empty directory."""
-        env = dict(os.environ, PYTHONPATH=self.site, LC_ALL='C',
-                   XDG_CACHE_HOME=os.path.join(self.shared, 'cache'))
-        env.update(kwargs.pop('env', {}))
+        program = program or self.site + '/bin/djblets-backport'
+        env = {**os.environ, 'PYTHONPATH': self.site, 'LC_ALL': 'C',
+               'XDG_CACHE_HOME': self.shared + '/cache', **env}
 
         return subprocess.Popen(
-            [sys.executable, os.path.join(self.site, 'bin',
-                                          'djblets-backport')] + list(args),
-            cwd=self.directory, env=env, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding='utf-8',
-            errors='replace', **kwargs)
+            [sys.executable, program, *args], cwd=str(self.directory), env=env,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, **kwargs,
+            stderr=subprocess.PIPE, encoding='utf-8', errors='replace')
 
     def run_program(self, *args, **kwargs):
-        """Run it, and return its exit status and what it printed."""
+        """Run it, and return what it printed and its exit status."""
         process = self.start(*args, **kwargs)
-        output, errors = process.communicate()
 
-        return process.returncode, output, errors
+        return (*process.communicate(), process.returncode)
 
-    def check_built(self, directory):
-        """Check what a build has made, and return the names."""
-        names = sorted(set(os.listdir(directory)) - {'SHA256SUMS'})
-        expected = ''.join('%s  %s\n' % (hashlib.sha256(pathlib.Path(
-            directory, name).read_bytes()).hexdigest(), name)
-            for name in names)
-        self.assertEqual(
-            pathlib.Path(directory, 'SHA256SUMS').read_text(), expected)
-
-        return names
+    def check_made(self, directory, expected):
+        """Check the files that were made, by how their names start."""
+        self.assertEqual(' '.join(
+            name[:5] for name in self.get_names(directory)), expected)
+        subprocess.run(['sha256sum', '--check', '--status', 'SHA256SUMS'],
+                       cwd=str(self.directory / directory), check=True)
 
     def test_build(self):
         """Testing build with a release, from a checkout"""
-        process = subprocess.run(
-            [BACKPORT, 'build', '0.8.13'], cwd=self.directory, check=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding='utf-8')
-        lines = process.stdout.split('\n')
-        names = self.check_built(os.path.join(self.directory, 'dist',
-                                              '0.8.13'))
-
-        self.assertEqual([name[:5] for name in names],
-                         ['0001-', '0002-', 'Djble', 'serie'])
-        self.assertRegex(lines[6], 'Tried out .* passed|NOT TRIED OUT on .* '
-                                   'There is no Python 2.7 .* brings it')
-        self.assertEqual(lines[8], '  pip install --no-deps dist/0.8.13/' +
-                         names[2])
-        self.assertIn('Making the series and the wheel of 0.8.13...',
-                      process.stderr)
-        self.assertEqual(os.listdir(self.directory), ['dist'])
+        output, errors, status = self.run_program(
+            'build', '0.8.13', program=str(CHECKOUT / 'contrib' / 'backport'))
+        self.assertEqual(status, 0, errors)
+        self.check_made('dist/0.8.13', '0001- 0002- Djble SHA25 serie')
+        self.assertRegex(
+            output, r'Tried out .* passed|NOT TRIED OUT on .* There is no '
+                    r'Python 2.7 .* brings it')
+        self.assertIn('\n  pip install --no-deps dist/0.8.13/Djblets-0.8.13+',
+                      output)
+        self.assertIn('Making the series and the wheel of 0.8.13...', errors)
+        self.assertEqual(self.get_names(), ['dist'])
 
     def test_build_again(self):
         """Testing build with --from and -q, two at a time and once more"""
         args = ['-o', 'out', '--from', ARCHIVE]
-        processes = [self.start('build', '-q', *args),
-                     self.start('-q', 'build', *args)]
 
-        for process in processes:
+        for process in [self.start('build', '-q', *args),
+                        self.start('-q', 'build', *args)]:
             self.assertEqual(process.communicate(), ('', ''))
             self.assertEqual(process.returncode, 0)
 
-        first = self.check_built(os.path.join(self.directory, 'out', '0.8.13'))
-        status, output, errors = self.run_program('build', *args)
+        output, errors, status = self.run_program('build', *args)
         self.assertEqual(status, 0)
         self.assertIn('NOT TRIED OUT: only a checkout', output)
-        self.assertEqual(self.check_built(os.path.join(
-            self.directory, 'out', '0.8.13')), first)
-        self.assertEqual(os.listdir(os.path.join(self.directory, 'out')),
-                         ['0.8.13'])
+        self.check_made('out/0.8.13', '0001- 0002- Djble SHA25 serie')
+        self.assertEqual(self.get_names('out'), ['0.8.13'])
 
     def test_series(self):
         """Testing series with trees of a release and of no release"""
-        tree = os.path.join(self.directory, 'tree')
-        path = pathlib.Path(tree, check.MODULE_PATH)
-        path.parent.mkdir(parents=True)
-
         for end, expected in ((b'', 'is that of 0.8.12 to 0.8.13'),
                               (b'\n\n# New.\n', 'is that of no release')):
-            path.write_bytes(archives.fetch('0.8.13')[check.MODULE_PATH] + end)
-            status, output, errors = self.run_program('series', '--from', tree)
-            self.assertEqual((status, errors), (0, ''))
-            self.assertIn(expected, output)
-            self.assertIn('git am ', output)
-            self.assertEqual(len(self.check_built(os.path.join(
-                self.directory, 'dist', 'series-tree'))), 3)
+            self.write('tree/' + MODULE_PATH,
+                       archives.fetch('0.8.13')[MODULE_PATH] + end)
+            output, *rest = self.run_program('series', '--from', 'tree')
+            self.assertEqual(rest, ['', 0])
+            self.assertRegex(output, '(?s)%s.*git am ' % expected)
+            self.check_made('dist/series-tree', '0001- 0002- SHA25 serie')
 
-    def test_releases_and_check(self):
-        """Testing releases, and check with a path that has no Djblets"""
-        output = self.run_program('releases')[1]
+    def test_installed(self):
+        """Testing setup.py, and releases and check where it's installed"""
+        self.assertFalse({'djblets', 'tests'}.intersection(
+            os.listdir(self.site)))
+        output = self.run_program('releases')[0]
         self.assertEqual(len(re.findall('Python .* Django', output)), 8)
-        self.assertEqual(self.run_program('-q', 'check', self.site)[0], 2)
+        self.assertEqual(self.run_program('-q', 'check', self.site)[2], 2)
 
     def test_bad_input(self):
         """Testing all verbs with input that can't be right"""
-        for name in ('file', 'Djblets-0.8.13.tar.gz', 'dist'):
-            pathlib.Path(self.directory, name).write_text('x')
+        for name in ('file', 'Djblets-0.8.13.tar.gz', 'dist', 'git/objects/x',
+                     'x/0.8.13/mine', 'tree/' + MODULE_PATH):
+            self.write(name, b'\xff')
 
-        for args, message in (
-                (['build', '5.0.0'], 'what can be patched is 5.0'),
-                (['build', '0.8.13', '4.0beta1'], 'is a pre-release'),
-                (['build'], 'build takes releases'),
-                (['build', '--all', '6.1'], 'build takes releases'),
-                (['build', '6.1', '--wheel'], 'unknown arguments: --wheel'),
-                (['bulid'], "invalid choice: 'bulid'"),
-                (['build', '6.1', '--from', ARCHIVE], 'was not asked for'),
-                (['build', '6.1'], 'dist is no directory'),
-                (['build', '6.1', '-o', 'file/x'], 'file/x is no directory'),
-                (['build', '6.1', '-o', '/proc/x'], '/proc/x is no directory'),
-                (['build', '--from', 'Djblets-0.8.13.tar.gz'], 'truncated or'),
-                (['build', '--from', 'file'], 'is no official archive'),
-                (['series', '--from', 'file'], 'neither an sdist nor'),
-                (['series', '--from', 'missing'], 'No such file'),
-                (['series', '--from', '.'], '.: there is no djblets/cache/'),
-                (['series'], 'required: --from')):
-            status, output, errors = self.run_program(*args)
-            self.assertEqual((status, output), (2, ''), args)
+        names = self.get_names()
+
+        for line, message in (
+                ('build 5.0.0', 'what can be patched is 5.0'),
+                ('build 0.8.13 4.0beta1', 'is a pre-release'),
+                ('build', 'build takes releases'),
+                ('build --all 6.1', 'build takes releases'),
+                ('build 6.1 --wheel', 'unknown arguments: --wheel'),
+                ('bulid', "invalid choice: 'bulid'"),
+                ('build 6.1', 'dist is no directory'),
+                ('build 6.1 -o file/x', 'file/x is no directory'),
+                ('build 6.1 -o /proc/x', '/proc/x is no directory'),
+                ('build 0.8.13 -o x', 'x/0.8.13 is in the way'),
+                ('build --from Djblets-0.8.13.tar.gz', 'truncated or'),
+                ('build --from file', 'is no official archive'),
+                ('series --from file', 'neither an sdist nor'),
+                ('series --from missing', 'No such file'),
+                ('series --from git', 'git: there is no djblets/cache/'),
+                ('series --from tree', 'tree: its forwarding module'),
+                ('series', 'required: --from')):
+            output, errors, status = self.run_program(*line.split())
+            self.assertEqual((status, output), (2, ''), line)
             self.assertRegex(errors, '^(djblets-)?backport.*: .*%s.*\n$'
                              % re.escape(message))
-            self.assertEqual(len(os.listdir(self.directory)), 3, args)
+            self.assertEqual(self.get_names(), names)
+
+        self.assertEqual(self.get_names('x'), ['0.8.13'])
 
     def test_failures(self):
-        """Testing build with no registry, a full disk and something there"""
-        args = ['build', '--from', ARCHIVE, '-o', 'x/out']
-        limit = {'preexec_fn': lambda: resource.setrlimit(
-            resource.RLIMIT_FSIZE, (99999, 99999))}
+        """Testing build with no registry, and with a full disk"""
+        (self.directory / 'mine').mkdir()
 
-        for kwargs, args, expected in (
-                ({'env': {'PIP_NO_INDEX': '1', 'PIP_FIND_LINKS': '.'}},
-                 ['build', '6.1', '-o', 'x/out'], 'give the official archive'),
-                (limit, args, 'File too large')):
-            status, output, errors = self.run_program(*args, **kwargs)
+        for args, message, kwargs in (
+                (['6.1'], 'give the official archive',
+                 {'env': {'PIP_NO_INDEX': '1', 'PIP_FIND_LINKS': '.'}}),
+                (['--from', ARCHIVE], 'File too large',
+                 {'preexec_fn': lambda: resource.setrlimit(
+                     resource.RLIMIT_FSIZE, (99999, 99999))})):
+            output, errors, status = self.run_program(
+                'build', '-o', 'mine/x/out', *args, **kwargs)
             self.assertEqual((status, output), (1, ''))
-            self.assertIn(expected, errors.split('\n')[-2])
-            self.assertEqual(os.listdir(self.directory), [])
-
-        os.makedirs(os.path.join(self.directory, 'x', 'out', '0.8.13', 'mine'))
-        self.assertEqual(self.run_program(*args)[0], 2)
-        self.assertEqual(glob.glob('%s/x/out/*/*' % self.directory)[0][-4:],
-                         'mine')
+            self.assertIn(message, errors.split('\n')[-2])
+            self.assertEqual(self.get_names('mine'), [])
 
     def test_interrupt(self):
         """Testing build with Ctrl-C and with SIGTERM during a download"""
-        pip = pathlib.Path(self.shared, 'slow', 'pip.py')
-        pip.parent.mkdir()
-        pip.write_text('import time\ntime.sleep(60)\n')
+        pip = self.write('slow/pip.py', b'import time\ntime.sleep(60)\n')
 
         for number in (signal.SIGINT, signal.SIGTERM):
             process = self.start('build', '6.1', env={
@@ -207,7 +177,6 @@ class CommandLineTests(unittest.TestCase):
             output, errors = process.communicate()
             self.assertEqual((process.returncode, output), (130, ''))
             self.assertIn('interrupted', errors)
-            self.assertEqual(os.listdir(self.directory), [])
+            self.assertEqual(self.get_names(), ['slow'])
             self.assertEqual(
-                os.listdir(os.path.join(self.shared, 'cache',
-                                        'djblets-backport')), [])
+                os.listdir(self.shared + '/cache/djblets-backport'), [])

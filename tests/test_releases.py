@@ -1,50 +1,34 @@
 """Unit tests for djblets_backport.releases."""
 
-import os
 import re
-import sys
-import unittest
 
-CHECKOUT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+from scratch import ScratchTestCase
 
-sys.path.insert(0, os.path.join(CHECKOUT, 'contrib'))
-
-from djblets_backport import BadInput, check, releases  # noqa: E402
+from djblets_backport import BadInput, check, releases
 
 
-class TableTests(unittest.TestCase):
+class ReleasesTests(ScratchTestCase):
     """Unit tests for the tables of contents and archives."""
 
-    def test_releases(self):
-        """Testing releases with all contents"""
+    def test_tables(self):
+        """Testing releases with all contents and archives"""
         self.assertEqual(len(releases.CONTENTS), 8)
         self.assertEqual(len(releases.RELEASES), 74)
+        self.assertEqual(len(releases.ARCHIVES), 141)
 
         for known, content in zip(check.CONTENTS, releases.CONTENTS):
             # What check tells is what is in the tables.
-            self.assertEqual(
-                [re.findall(r'[\d.]+', known.releases)[i] for i in (0, -1)],
-                [content.releases[i] for i in (0, -1)])
+            first, *_, last = re.findall(r'[\d.]+', known.releases)
+            self.assertEqual([first, last], [content.releases[0],
+                                             content.releases[-1]])
 
-    def test_archives(self):
-        """Testing releases with all archives"""
-        names = [archive.filename for archive in releases.ARCHIVES]
-        self.assertEqual(len(set(names)), 141)
-        self.assertEqual(sum(name.endswith('.whl') for name in names), 67)
-
-
-class FindReleaseTests(unittest.TestCase):
-    """Unit tests for find_release."""
-
-    def test_with_bad_versions(self):
+    def test_find_release_with_bad_versions(self):
         """Testing find_release with what is no final release"""
         for version, message in (
-                ('5.0.0', 'is no release; what can be patched is 5.0'),
-                ('1', 'is no release; what can be patched is 1.0'),
-                ('4.0beta1', 'is a pre-release; what can be patched is 4.0'),
-                ('5.3rc2', 'is a pre-release; .* 0.8.12 to 6.1'),
-                ('0.8.1', 'is no release; .* 0.8.12 to 6.1'),
-                ('', 'is no release; .* 0.8.12 to 6.1'),
-                ('../x', 'is no release; .* 0.8.12 to 6.1')):
+                ('5.0.0', 'no release; what can be patched is 5.0'),
+                ('4.0beta1', 'a pre-release; what can be patched is 4.0'),
+                ('5.3rc2', 'a pre-release; .* 0.8.12 to 6.1'),
+                ('0.8.1', 'no release; .* 0.8.12 to 6.1'),
+                ('../x', 'no release; .* 0.8.12 to 6.1')):
             with self.assertRaisesRegex(BadInput, message):
                 releases.find_release(version)

@@ -4,6 +4,7 @@ Nothing in an archive is unpacked or run by us: it's read into memory.
 """
 
 import hashlib
+import itertools
 import logging
 import os
 import re
@@ -15,8 +16,8 @@ import zipfile
 
 from . import BackportError, BadInput
 from .check import MODULE_PATH, SITECONFIG_PATH
-from .releases import (ARCHIVES, ARCHIVES_PATH, CONTENTS, HERE, find_content,
-                       find_release)
+from .releases import (ARCHIVES, ARCHIVES_PATH, CHECKOUT, CONTENTS, FILENAMES,
+                       RELEASES, find_content, find_release, get_version)
 
 
 logger = logging.getLogger(__name__)
@@ -24,15 +25,6 @@ logger = logging.getLogger(__name__)
 
 #: Where the tests go, from Djblets 1.0 on.
 TESTS_PATH = 'djblets/cache/tests/'
-
-
-#: What pip has to be told to bring an archive, by the Python in its name.
-_PIP_OPTIONS = {
-    None: ['--no-binary', 'djblets'],
-    'py2': ['--only-binary', ':all:', '--python-version', '2.7',
-            '--implementation', 'py', '--abi', 'none', '--platform', 'any'],
-    'py3': ['--only-binary', ':all:', '--python-version', '3.13'],
-}
 
 
 def fetch(version, progress=logger.info):
@@ -51,20 +43,15 @@ def fetch(version, progress=logger.info):
         wheel, also where there's only an sdist.
     """
     find_release(version)
-    archive = [item for item in ARCHIVES if item.version == version][-1]
-    directory = os.path.join(HERE, '..', '..', 'build', 'archives')
+    filename = FILENAMES[version]
+    cache = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
+    directory = (os.path.join(CHECKOUT, 'build', 'archives') if CHECKOUT
+                 else os.path.join(cache, 'djblets-backport'))
+    path = os.path.join(directory, filename)
 
-    if os.path.exists(os.path.join(HERE, 'payload')):
-        # This is no checkout.
-        directory = os.path.join(os.path.expanduser(os.environ.get(
-            'XDG_CACHE_HOME') or '~/.cache'), 'djblets-backport')
-
-    path = os.path.join(os.path.normpath(directory), archive.filename)
-
-    if not os.path.exists(path) or _get_sha256(path) != archive.sha256:
-        progress('Downloading %s' % archive.filename)
-        _download(archive.filename, os.path.dirname(path),
-                  ' --hash=sha256:' + archive.sha256)
+    if not os.path.exists(path) or _get_sha256(path) != ARCHIVES[filename]:
+        progress('Downloading %s' % filename)
+        _download(filename, directory, ' --hash=sha256:' + ARCHIVES[filename])
 
     return read(path)
 
@@ -72,18 +59,18 @@ def fetch(version, progress=logger.info):
 def find_version(path):
     """Return the release that an archive is the official one of."""
     sha256 = _get_sha256(path)
+    expected = ARCHIVES.get(os.path.basename(path), sha256)
 
-    for archive in ARCHIVES:
-        if archive.sha256 == sha256:
-            return archive.version
+    if sha256 != expected:
+        raise BadInput('%s is truncated or altered: its SHA-256 is %s, and '
+                       'should be %s' % (path, sha256, expected))
 
-    for archive in ARCHIVES:
-        if archive.filename == os.path.basename(path):
-            raise BadInput('%s is truncated or altered: its SHA-256 is %s, '
-                           'and should be %s' % (path, sha256, archive.sha256))
+    for version, filename in FILENAMES.items():
+        if ARCHIVES[filename] == sha256:
+            return version
 
-    raise BadInput('%s is no official archive of a release that can be '
-                   'patched; "backport series" takes others' % path)
+    raise BadInput('%s is no official archive that can be patched: give the '
+                   'wheel of a release, or up to 0.8.18 its sdist' % path)
 
 
 def read(path):
@@ -110,21 +97,24 @@ def read(path):
         raise BadInput('%s is missing, damaged, or neither an sdist nor a '
                        'wheel: %s' % (path, str(e).split(':\n')[0]))
 
-    # An sdist has a directory of its own in it.
-    if not any(name.startswith('djblets/') for name in files):
-        files = {name.partition('/')[2]: data for name, data in files.items()}
+    # Most have a directory of their own in them, whatever its name.
+    root = min((name[:-len(MODULE_PATH)] for name in files
+                if name.endswith(MODULE_PATH)), key=len, default='')
+    files = {name[len(root):]: data for name, data in files.items()
+             if name.startswith(root)}
 
     return _convert_sdist(files) if 'PKG-INFO' in files else files
 
 
 def update():
-    """Add new releases to our list, and return lines on what was done."""
+    """Add new releases to our list, and generate lines on what was done."""
     output = _run_pip('index', 'versions', 'djblets')
     versions = re.search('versions: (.*)', output).group(1).split(', ')
-    lines = []
 
-    # The newest one comes first.
-    for version in versions[:versions.index(ARCHIVES[-1].version)][::-1]:
+    # The newest one comes first. The oldest ones don't have the module.
+    new = itertools.takewhile(lambda name: name not in RELEASES, versions)
+
+    for version in reversed(list(new)):
         logger.info('Downloading %s' % version)
 
         with tempfile.TemporaryDirectory() as temp_dir:
@@ -132,26 +122,19 @@ def update():
                      for end in ('.tar.gz', '-py3-none-any.whl')]
 
             if find_content(read(paths[1])[MODULE_PATH]) is not CONTENTS[-1]:
-                return lines + ['%s has a new content, which needs rows in '
-                                'releases.tsv and check.py.' % version]
+                raise BackportError('%s has a new content, which needs rows '
+                                    'in releases.tsv and check.py' % version)
 
             with open(ARCHIVES_PATH, 'a', encoding='ascii') as fp:
-                fp.writelines('%s  %s\n' % (_get_sha256(path),
-                                            os.path.basename(path))
-                              for path in paths)
+                for path in paths:
+                    print(_get_sha256(path), os.path.basename(path),
+                          sep='  ', file=fp)
 
-        lines.append('%s was added. check.py has to tell it, too.' % version)
-
-    return lines or ['Nothing is new.']
+        yield '%s was added. check.py has to tell it, too.' % version
 
 
 def _read_tree(path):
     """Return the files of a tree that the series is about."""
-    if os.path.isdir(os.path.join(path, 'objects')):
-        raise BadInput('%s is a git directory without files: give a checkout, '
-                       'as "git clone -b BRANCH %s DIR" makes one'
-                       % (path, path))
-
     files = {}
 
     for name in (MODULE_PATH, SITECONFIG_PATH, TESTS_PATH + '__init__.py'):
@@ -174,8 +157,13 @@ def _get_sha256(path):
 
 def _download(filename, directory, hashes=''):
     """Download an official archive, and return its path."""
-    version, python = re.match(r'djblets-([\d.]*\d)(?:-(py\d))?', filename,
-                               re.IGNORECASE).groups()
+    options = ['--no-binary', 'djblets']
+
+    if filename.endswith('.whl'):
+        options = ['--only-binary', ':all:', '--implementation', 'py',
+                   '--abi', 'none', '--platform', 'any', '--python-version',
+                   '2.7' if '-py2' in filename else '3.13']
+
     os.makedirs(directory, exist_ok=True)
 
     with tempfile.TemporaryDirectory(prefix='.', dir=directory) as temp_dir:
@@ -183,10 +171,10 @@ def _download(filename, directory, hashes=''):
         archives = os.path.join(temp_dir, 'archives')
 
         with open(requirement, 'w', encoding='ascii') as fp:
-            fp.write('Djblets==%s%s\n' % (version, hashes))
+            fp.write('Djblets==%s%s\n' % (get_version(filename), hashes))
 
-        _run_pip('download', '--no-deps', '-r', requirement, '-d', archives,
-                 *_PIP_OPTIONS[python])
+        _run_pip('download', '--no-deps', *options, '-r', requirement,
+                 '-d', archives)
         name, = os.listdir(archives)
         os.replace(os.path.join(archives, name), os.path.join(directory, name))
 
@@ -212,35 +200,26 @@ def _run_pip(*args):
 
 
 def _convert_sdist(files):
-    """Return the files of an sdist as its wheel has them.
+    """Return the files of an sdist as its wheel would have them.
 
-    Its setup.py isn't run, which needs the Python and packages of its time.
+    That's for 0.8.12 to 0.8.18, which have none. Their setup.py isn't run,
+    which needs the Python and packages of its time.
     """
     pkg_info = files['PKG-INFO'].decode('utf-8')
     name, version = (re.search(r'(?m)^%s: (\S+)' % field, pkg_info).group(1)
                      for field in ('Name', 'Version'))
-    fields = '\nVersion: ' + version
-    condition = ''
-
-    for line in b''.join(
-            data for path, data in files.items()
-            if path.endswith('.egg-info/requires.txt')).decode().split('\n'):
-        if line.startswith('['):
-            extra, _, marker = line[1:-1].partition(':')
-            condition = '; ' + (marker or 'extra == "%s"' % extra)
-        elif line:
-            fields += '\nRequires-Dist: %s%s' % (line, condition)
-
-    pkg_info = re.sub('^Metadata-Version: 1.*', 'Metadata-Version: 2.1',
-                      pkg_info.replace('\nVersion: ' + version, fields, 1))
-    wheel = 'Wheel-Version: 1.0\nRoot-Is-Purelib: true\n' + ''.join(
-        'Tag: py%s-none-any\n' % python
-        for python in {'0': '2', '1': '2', '2': '23'}.get(version[0], '3'))
+    requires = files.get('%s.egg-info/requires.txt' % name, b'').decode()
+    metadata = re.sub(
+        '^Metadata-Version: 1.*', 'Metadata-Version: 2.1', pkg_info.replace(
+            '\nVersion: ' + version, '\nVersion: ' + version + ''.join(
+                '\nRequires-Dist: ' + line for line in requires.split()), 1))
     info = '%s-%s.dist-info/' % (name, version)
-    result = {path: data for path, data in files.items()
-              if path.startswith('djblets/')}
-    result[info + 'METADATA'] = pkg_info.encode('utf-8')
-    result[info + 'WHEEL'] = wheel.encode('ascii')
-    result[info + 'top_level.txt'] = b'djblets\n'
 
-    return result
+    return {
+        **{path: data for path, data in files.items()
+           if path.startswith('djblets/')},
+        info + 'METADATA': metadata.encode('utf-8'),
+        info + 'WHEEL': b'Wheel-Version: 1.0\nRoot-Is-Purelib: true\n'
+                        b'Tag: py2-none-any\n',
+        info + 'top_level.txt': b'djblets\n',
+    }

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import logging
 import os
+import pathlib
 import shlex
 import signal
 import sys
@@ -23,11 +24,6 @@ from .wheel import make_wheel
 logger = logging.getLogger(__name__)
 
 
-_EPILOG = ('The exit status is 0 if that was done, 2 if what was asked for '
-           'can\'t be done, and 1 if it failed for another reason. Nothing '
-           'incomplete is ever kept.')
-
-
 class _Parser(argparse.ArgumentParser):
     """A parser whose errors are one line."""
 
@@ -36,22 +32,13 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, '%s: %s (see --help)\n' % (self.prog, message))
 
 
-def main(argv=None):
-    """Run the program.
-
-    Args:
-        argv (list of str, optional):
-            The arguments from the command line.
-
-    Returns:
-        int:
-        The exit status.
-    """
+def main():
+    """Run the program, and return the exit status."""
     # A path that isn't in the locale's encoding is still shown.
     sys.stdout.reconfigure(errors='backslashreplace')
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     parser = _build_parser()
-    options, rest = parser.parse_known_args(argv)
+    options, rest = parser.parse_known_args()
 
     # What is logged is progress, which is kept apart from results.
     logging.basicConfig(level='ERROR' if options.quiet else 'INFO',
@@ -83,27 +70,30 @@ def main(argv=None):
 def _build_parser():
     """Return the parser of the command line."""
     parser = _Parser(
-        prog='backport', epilog=_EPILOG,
-        description='Mends the forwarding cache backend of Djblets releases.')
+        prog='backport',
+        description='Mends the forwarding cache backend of Djblets releases.',
+        epilog='The exit status is 0 if that was done, 2 if what was asked '
+               'for can\'t be done, and 1 if it failed for another reason. '
+               'Nothing incomplete is ever kept.')
     parser.set_defaults(quiet=False)
     verbs = parser.add_subparsers(metavar='VERB', required=True)
 
     for run in (_build, _series, _check, _releases):
         verb = verbs.add_parser(
-            run.__name__[1:], description=run.__doc__, epilog=_EPILOG,
-            help=run.__doc__[:1].lower() + run.__doc__[1:-1],
+            run.__name__[1:], help=run.__doc__, description=run.__doc__,
             add_help=run is not _check)
         verb.set_defaults(run=run)
-
-        if run in (_build, _series):
-            verb.add_argument('-o', '--output', default='dist', metavar='DIR',
-                              help='where to write to (default: dist)')
 
     for part in (parser, *verbs.choices.values()):
         part.add_argument('-q', '--quiet', action='store_true',
                           default=argparse.SUPPRESS, help='show errors only')
 
     build, series, _, releases = verbs.choices.values()
+
+    for verb in (build, series):
+        verb.add_argument('-o', '--output', default='dist', metavar='DIR',
+                          help='where to write to (default: dist)')
+
     build.add_argument('releases', metavar='RELEASE', nargs='*',
                        help='such as 0.8.13')
     build.add_argument('--all', action='store_true', help='all releases')
@@ -121,17 +111,13 @@ def _build_parser():
 def _build(options):
     """Make the series and the patched wheel of releases, and try it out."""
     given = {find_version(path): path for path in options.paths}
-    versions = list(RELEASES) if options.all else options.releases or given
+    versions = RELEASES if options.all else [*options.releases, *given]
 
     if not versions or options.all and options.releases:
         raise BadInput('build takes releases such as 0.8.13, or --all')
 
     for version in versions:
         find_release(version)
-
-    for version in set(given).difference(versions):
-        raise BadInput('%s is that of %s, which was not asked for'
-                       % (given[version], version))
 
     for version in versions:
         with _open_output(options.output, version) as (new, final):
@@ -140,13 +126,12 @@ def _build(options):
             logger.info('Making the series and the wheel of %s', version)
             changes = get_changes(files)
             name, wheel = make_wheel(version, files, changes)
-            _write(new, dict(make_series(files, changes), **{name: wheel}))
+            names = _write(new, {**make_series(files, changes), name: wheel})
             lines = try_out(version, os.path.join(new, name))
 
-        _show_made(final, lines + [
+        _show_made(final, names, lines + [
             'Next, with the pip of the server\'s Python:',
-            '  pip install --no-deps %s'
-            % shlex.quote(os.path.join(final, name)),
+            '  pip install --no-deps ' + shlex.quote(str(final / name)),
             'Then restart the server. "backport check" tells if it took.'])
 
 
@@ -164,9 +149,9 @@ def _series(options):
     name = 'series-' + os.path.basename(os.path.abspath(options.path))
 
     with _open_output(options.output, name) as (new, final):
-        _write(new, make_series(files, changes))
+        names = _write(new, make_series(files, changes))
 
-    _show_made(final, [
+    _show_made(final, names, [
         'Its module is that of %s to %s.'
         % (content.releases[0], content.releases[-1]) if content else
         'Its module is that of no release (%s): read the patches.'
@@ -182,7 +167,7 @@ def _check():
 def _releases(options):
     """Tell what is broken in which release."""
     if options.update:
-        return print(*update(), sep='\n')
+        return print(*(list(update()) or ['Nothing is new.']), sep='\n')
 
     for known, content in zip(check.CONTENTS, CONTENTS):
         print('%-27s  Python %-14s  Django %s\n    broken: %s'
@@ -193,14 +178,13 @@ def _releases(options):
         print('%-12s  %s' % (name, text))
 
 
-def _show_made(final, lines):
+def _show_made(final, names, lines):
     """Show what was made, and what comes next."""
-    print('%s:' % final, *sorted(os.listdir(final)), sep='\n  ')
-    print(*lines, sep='\n', flush=True)
+    print('\n  '.join(['%s:' % final, *names]), *lines, sep='\n', flush=True)
 
 
 def _write(directory, contents):
-    """Write files, and their checksums."""
+    """Write files and their checksums, and return the names."""
     contents['SHA256SUMS'] = ''.join(
         '%s  %s\n' % (hashlib.sha256(data).hexdigest(), name)
         for name, data in sorted(contents.items())).encode('ascii')
@@ -209,28 +193,31 @@ def _write(directory, contents):
         with open(os.path.join(directory, name), 'wb') as fp:
             fp.write(data)
 
+    return sorted(contents)
+
 
 @contextlib.contextmanager
 def _open_output(output, name):
     """Give a directory to write to, which becomes the final one at the end."""
-    final = os.path.join(output, name)
-    is_new = not os.path.exists(output)
+    final = pathlib.Path(output, name)
+    made = [path for path in final.parents if not os.path.exists(path)]
 
     try:
-        os.makedirs(output, exist_ok=True)
-        temp_dir = tempfile.TemporaryDirectory(prefix='.backport-', dir=output)
-    except OSError as e:
-        raise BadInput('%s is no directory that can be written to: %s'
-                       % (output, e.strerror))
+        try:
+            os.makedirs(output, exist_ok=True)
 
-    try:
+            with contextlib.suppress(FileNotFoundError):
+                if 'SHA256SUMS' not in os.listdir(final):
+                    raise BadInput('%s is in the way, and was not made by '
+                                   'this: move it, or give another directory '
+                                   'with -o' % final)
+
+            temp_dir = tempfile.TemporaryDirectory(prefix='.', dir=output)
+        except OSError as e:
+            raise BadInput('%s is no directory that can be written to: %s'
+                           % (output, e.strerror))
+
         with temp_dir as path:
-            if os.path.lexists(final) and not os.path.exists(
-                    os.path.join(final, 'SHA256SUMS')):
-                raise BadInput('%s is in the way, and was not made by this: '
-                               'move it, or give another directory with -o'
-                               % final)
-
             new = os.path.join(path, 'new')
             os.mkdir(new)
             yield new, final
@@ -245,9 +232,8 @@ def _open_output(output, name):
                 except OSError as e:
                     if e.errno != errno.ENOTEMPTY:
                         raise
-    except BaseException:
-        if is_new:
+    finally:
+        # Those with anything in them stay.
+        for directory in made:
             with contextlib.suppress(OSError):
-                os.removedirs(output)
-
-        raise
+                os.rmdir(directory)

@@ -9,6 +9,7 @@ in where our module has it. The result is then proven to have our code.
 import ast
 import collections
 import copy
+import re
 
 
 #: Methods of the release that the change has another one for.
@@ -22,8 +23,9 @@ class GraftError(Exception):
     """The change can't be grafted into a file, and the message says why."""
 
 
-#: A statement: its node, the blank lines and comments above it, and its lines.
-_Part = collections.namedtuple('_Part', ('node', 'lead', 'lines'))
+#: A statement: its node, the blank lines and comments above it, its lines, and
+#: the slice of these that is its docstring.
+_Part = collections.namedtuple('_Part', 'node lead lines docstring')
 
 
 def graft_module(source, ours):
@@ -44,7 +46,11 @@ def graft_module(source, ours):
         GraftError:
             The module is patched already, or the change doesn't fit it.
     """
-    tree = _parse(source)
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError) as e:
+        raise GraftError('is not a Python module: %s' % e)
+
     _, parts = _split(tree, source.splitlines())
 
     for name, revision in _PATCHED.items():
@@ -68,30 +74,13 @@ def graft_module(source, ours):
 
 
 def graft_siteconfig(source):
-    """Return a release's ``siteconfig/django_settings.py`` with its change.
-
-    Args:
-        source (str):
-            The release's module.
-
-    Returns:
-        str:
-        The patched module. ``None`` if there is nothing to change.
-    """
+    """Return siteconfig's module with its change, or None if it has none."""
     old = 'isinstance(cache, ForwardingCacheBackend)'
 
     if source.count(old) != 1:
         return None
 
     return source.replace(old, "hasattr(cache, 'reset_backend')")
-
-
-def _parse(source):
-    """Return the syntax tree of a file."""
-    try:
-        return ast.parse(source)
-    except (SyntaxError, ValueError) as e:
-        raise GraftError('is not a Python module: %s' % e)
 
 
 def _get_docstring(node):
@@ -137,14 +126,17 @@ def _split(node, lines):
     start = getattr(node, 'lineno', 0)
     end = docstring.end_lineno if docstring else start
     head = lines[max(start - 1, 0):end]
-    parts = collections.OrderedDict()
+    parts = {}
 
     for child in node.body:
         if child is not docstring:
             first = min(item.lineno for item in
                         [child] + getattr(child, 'decorator_list', []))
-            parts[_get_name(child)] = _Part(child, lines[end:first - 1],
-                                            lines[first - 1:child.end_lineno])
+            inner = _get_docstring(child)
+            parts[_get_name(child)] = _Part(
+                child, lines[end:first - 1], lines[first - 1:child.end_lineno],
+                slice(inner.lineno - first, inner.end_lineno - first + 1)
+                if inner else slice(0))
             end = child.end_lineno
 
     return head, parts
@@ -175,68 +167,24 @@ def _merge(theirs, their_lines, ours, our_lines):
         elif _get_code(released.node) == _get_code(part.node):
             result += released.lines
         else:
-            result += _replace_docstring(part, released)
+            lines = list(part.lines)
+            lines[part.docstring] = released.lines[released.docstring]
+            result += lines
 
         previous = name
 
     return result
 
 
-def _replace_docstring(part, released):
-    """Return the lines of our function with the release's docstring."""
-    before, _, after = _split_docstring(part)
-
-    return before + _split_docstring(released)[1] + after
-
-
-def _split_docstring(part):
-    """Return a function's lines before, in and after its docstring."""
-    docstring = _get_docstring(part.node)
-
-    if not docstring:
-        return part.lines, [], []
-
-    first = part.node.end_lineno - len(part.lines) + 1
-    start, end = docstring.lineno - first, docstring.end_lineno - first + 1
-
-    return part.lines[:start], part.lines[start:end], part.lines[end:]
-
-
 def _adapt_to_python3(ours):
-    """Return our module for the releases that need Python 3.
+    """Return our module for the releases that need Python 3 and Django 3.2."""
+    for text in ('from __future__ import unicode_literals\n\n',
+                 '\nimport django\n'
+                 'from django.core.signals import request_finished\n'):
+        ours = ours.replace(text, '')
 
-    These also need Django 3.2. So only the first branch is left where the
-    version of Django is asked for, and no import that nothing else uses.
-    """
-    lines = ours.splitlines()
-    tree = ast.parse(ours)
-
-    branches = [
-        (node, function.end_lineno)
-        for function in ast.walk(tree)
-        if isinstance(function, ast.FunctionDef)
-        for node in function.body
-        if (isinstance(node, ast.If) and
-            'django.VERSION' in lines[node.lineno - 1])
-    ]
-
-    for node, end in reversed(branches):
-        lines[node.lineno - 1:end] = [
-            line[4:] for line in lines[node.lineno:node.body[-1].end_lineno]
-        ]
-
-    tree = ast.parse('\n'.join(lines))
-    head, parts = _split(tree, lines)
-    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-
-    for part in parts.values():
-        node = part.node
-
-        if (_is_future(node) or
-            (isinstance(node, (ast.Import, ast.ImportFrom)) and
-             node.names[0].name not in used)):
-            continue
-
-        head += part.lead + part.lines
-
-    return '\n'.join(head) + '\n'
+    # Of what depends on Django's version, the first branch is left.
+    return re.sub(r'(?ms)^        if django\.VERSION.*?\n(.*?)'
+                  r'^        elif django\.VERSION.*?(?=^    def )',
+                  lambda match: re.sub('(?m)^    ', '', match.group(1)) + '\n',
+                  ours)

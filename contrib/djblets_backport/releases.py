@@ -1,12 +1,13 @@
 """The releases that have the module, and the contents that it has in them.
 
-``archives.sha256`` lists the official archives, by release and oldest first.
-``releases.tsv`` has a row for each content, which starts with the first
-release that has it. Its defects are in ``check.py``.
+``archives.sha256`` lists the official archives: of each release the sdist and
+then the wheel, oldest first. ``releases.tsv`` has a row for each content, with
+the first release that has it. Its defects are in ``check.py``.
 """
 
 import collections
 import csv
+import datetime
 import hashlib
 import os
 import re
@@ -19,15 +20,19 @@ from .check import CONTENTS as KNOWN, DEFECTS, REVISION
 LOCAL = '+forwarding.%d' % REVISION
 
 #: The date of the revision, which all that has to have a date has.
-REVISION_DATE = '2026-11-24'
+REVISION_DATE = datetime.date(2026, 11, 24)
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-
 ARCHIVES_PATH = os.path.join(HERE, 'archives.sha256')
 
+#: The checkout that this is in, if any. Where it's installed, setup.py has put
+#: our modules for Djblets beside it.
+CHECKOUT, PAYLOAD = None, os.path.join(HERE, 'payload')
 
-#: An official archive.
-Archive = collections.namedtuple('Archive', 'version filename sha256')
+if not os.path.exists(PAYLOAD):
+    CHECKOUT = os.path.dirname(os.path.dirname(HERE))
+    PAYLOAD = os.path.join(CHECKOUT, 'djblets', 'cache')
+
 
 #: A content of the module: the git blob ID, the releases, the names of their
 #: defects, the Pythons and Djangos that they run on, and the environments in
@@ -36,31 +41,31 @@ Content = collections.namedtuple(
     'Content', 'blob releases defects python django environments')
 
 
-#: All official archives, an sdist for each release and then its wheel.
-ARCHIVES = []
+def get_version(filename):
+    """Return the release that an archive is of, given its name."""
+    return re.match(r'(?i)djblets-([\d.]*\d)', filename).group(1)
 
-#: The contents of the module, oldest first.
-CONTENTS = []
-
-with open(os.path.join(HERE, 'releases.tsv'), encoding='ascii') as _fp:
-    for _known, _row in zip(KNOWN, csv.DictReader(_fp, delimiter='\t')):
-        CONTENTS.append(Content(
-            _known.blob, [_row['first']],
-            [_name for _name in DEFECTS if _name in _known.defects.split()],
-            _row['python'], _row['django'], _row['environments'].split()))
 
 with open(ARCHIVES_PATH, encoding='ascii') as _fp:
-    _left = list(CONTENTS)
+    #: The SHA-256s of all official archives, by their names.
+    ARCHIVES = {_name: _sum for _sum, _name in map(str.split, _fp)}
 
-    for _line in _fp:
-        _sha256, _filename = _line.split()
-        _version = re.search(r'-([\d.]*\d)', _filename).group(1)
-        ARCHIVES.append(Archive(_version, _filename, _sha256))
+#: The archive that each release is built from, its wheel if it has one.
+FILENAMES = {get_version(_name): _name for _name in ARCHIVES}
 
-        if len(_left) > 1 and _version == _left[1].releases[0]:
-            del _left[0]
-        elif _version not in _left[0].releases:
-            _left[0].releases.append(_version)
+with open(os.path.join(HERE, 'releases.tsv'), encoding='ascii') as _fp:
+    _rows = list(csv.DictReader(_fp, delimiter='\t'))
+
+_versions = list(FILENAMES)
+_starts = [_versions.index(_row['first']) for _row in _rows] + [None]
+
+#: The contents of the module, oldest first. The newest one goes on.
+CONTENTS = [
+    Content(_known.blob, _versions[_start:_end],
+            [_name for _name in DEFECTS if _name in _known.defects.split()],
+            _row['python'], _row['django'], _row['environments'].split())
+    for _known, _row, _start, _end in zip(KNOWN, _rows, _starts, _starts[1:])
+]
 
 #: The content of each release, oldest first.
 RELEASES = {version: content
@@ -79,7 +84,7 @@ def find_release(version):
     raise BadInput('%s is %s; what can be patched is %s'
                    % (version, 'a pre-release' if match else 'no release',
                       near[0] if near else 'the final releases from %s to %s'
-                      % (ARCHIVES[0].version, ARCHIVES[-1].version)))
+                      % (_versions[0], _versions[-1])))
 
 
 def get_blob_id(data):

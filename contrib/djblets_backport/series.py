@@ -5,18 +5,17 @@ lines are true, so that git finds what they were made for.
 """
 
 import collections
-import datetime
 import difflib
 import os
 import re
 import string
-import textwrap
 
 from . import BadInput
 from .archives import TESTS_PATH
 from .check import DEFECTS, MODULE_PATH, SITECONFIG_PATH
 from .graft import GraftError, graft_module, graft_siteconfig
-from .releases import HERE, REVISION_DATE, find_content, get_blob_id
+from .releases import (HERE, PAYLOAD, REVISION_DATE, find_content,
+                       get_blob_id)
 
 
 #: The mail of a commit. The address is one that can't exist.
@@ -44,8 +43,8 @@ def get_changes(files):
         The changes, in their order.
     """
     if MODULE_PATH not in files:
-        raise BadInput('there is no %s: this is no Djblets, or one before '
-                       '0.8.12, which has nothing to fix' % MODULE_PATH)
+        raise BadInput('there is no %s: give a checkout, unpacked tree or '
+                       'archive of Djblets, 0.8.12 or newer' % MODULE_PATH)
 
     content = find_content(files[MODULE_PATH])
     tests_path = (TESTS_PATH if TESTS_PATH + '__init__.py' in files
@@ -53,7 +52,7 @@ def get_changes(files):
 
     try:
         module = graft_module(files[MODULE_PATH].decode('utf-8'),
-                              _read_ours('forwarding_backend.py').decode())
+                              _read(PAYLOAD, 'forwarding_backend.py').decode())
         siteconfig = graft_siteconfig(
             files.get(SITECONFIG_PATH, b'').decode('utf-8'))
     except (GraftError, UnicodeDecodeError) as e:
@@ -61,13 +60,13 @@ def get_changes(files):
 
     name = 'test_forwarding_backend.py'
     changes = [{MODULE_PATH: module.encode('utf-8')},
-               {tests_path + name: _read_ours(name)}]
+               {tests_path + name: _read(PAYLOAD, name)}]
 
     # On Django 1.6, which 0.8 needs, what siteconfig asks for is right.
     if siteconfig and not (content and content.django == '1.6'):
         name = 'test_forwarding_siteconfig.py'
         changes.append({SITECONFIG_PATH: siteconfig.encode('utf-8'),
-                        tests_path + name: _read_ours(name)})
+                        tests_path + name: _read(PAYLOAD, name)})
 
     return [Change(_get_message(number, content), change)
             for number, change in enumerate(changes, 1)]
@@ -75,7 +74,6 @@ def get_changes(files):
 
 def make_series(files, changes):
     """Return the patches for changes to files, and the list of them."""
-    date = datetime.date.fromisoformat(REVISION_DATE)
     result = {}
 
     for number, change in enumerate(changes, 1):
@@ -83,7 +81,7 @@ def make_series(files, changes):
         diffs = [_diff(path, files.get(path), data)
                  for path, data in sorted(change.files.items())]
         result['%04d-%s.patch' % (number, summary[:52].strip('.-'))] = (
-            _PATCH % (date.strftime('%a, %d %b %Y'), change.message,
+            _PATCH % (REVISION_DATE.strftime('%a, %d %b %Y'), change.message,
                       ''.join(diffs))).encode('utf-8')
 
     result['series'] = ''.join('%s\n' % name for name in result).encode()
@@ -91,47 +89,38 @@ def make_series(files, changes):
     return result
 
 
-def _read_ours(name):
-    """Return one of our modules for Djblets."""
-    directory = os.path.join(HERE, 'payload')
-
-    if not os.path.exists(directory):
-        # This is a checkout. Otherwise, setup.py has put them there.
-        directory = os.path.join(HERE, '..', '..', 'djblets', 'cache')
-
-    with open(os.path.join(directory, name), 'rb') as fp:
+def _read(*path):
+    """Return the contents of one of our files."""
+    with open(os.path.join(*path), 'rb') as fp:
         return fp.read()
 
 
 def _get_message(number, content):
     """Return the commit message of a change."""
     defects = [DEFECTS[name] for name in content.defects
-               if name != 'siteconfig'] if content else []
-    path = os.path.join(HERE, 'messages', '%04d.txt' % number)
+               if name != 'siteconfig'] if content else [
+        'a reset can be lost, or reach some of the threads only']
+    text = _read(HERE, 'messages', '%04d.txt' % number).decode('ascii')
 
-    with open(path, encoding='ascii') as fp:
-        return string.Template(fp.read()).substitute(
-            date=REVISION_DATE,
-            defects='\n'.join(
-                textwrap.fill('%s%s.' % (text[0].upper(), text[1:]), 72,
-                              initial_indent='* ', subsequent_indent='  ')
-                for text in defects or ['A reset can be lost, or reach some '
-                                        'of the threads only.']))
+    return string.Template(text).substitute(
+        date=REVISION_DATE, defects='\n'.join(
+            '* %s%s.' % (defect[0].upper(), defect[1:]) for defect in defects))
 
 
 def _diff(path, old, new):
     """Return what git says that changes in a file."""
-    lines = [
-        line if line.endswith('\n')
-        else line + '\n\\ No newline at end of file\n'
-        for line in difflib.unified_diff(
-            (old or b'').decode('utf-8').splitlines(True),
-            new.decode('utf-8').splitlines(True),
-            'a/' + path if old is not None else '/dev/null', 'b/' + path)
-    ]
-    mode, ids, mode_after = (
-        ('', get_blob_id(old), ' 100644') if old is not None
-        else ('new file mode 100644\n', '0' * 40, ''))
+    old_path, head = 'a/' + path, 'index %s..%s 100644'
+    old_id, new_id = get_blob_id(old or b''), get_blob_id(new)
 
-    return 'diff --git a/%s b/%s\n%sindex %s..%s%s\n%s' % (
-        path, path, mode, ids, get_blob_id(new), mode_after, ''.join(lines))
+    if old is None:
+        old_path, head = '/dev/null', 'new file mode 100644\nindex %s..%s'
+        old, old_id = b'', '0' * 40
+
+    lines = difflib.unified_diff(
+        old.decode('utf-8').splitlines(True),
+        new.decode('utf-8').splitlines(True), old_path, 'b/' + path)
+
+    return 'diff --git a/%s b/%s\n%s\n%s' % (
+        path, path, head % (old_id, new_id), ''.join(
+            line if line.endswith('\n')
+            else line + '\n\\ No newline at end of file\n' for line in lines))

@@ -3,38 +3,32 @@
 These are the ones of ``tests/tox.ini``, so this needs a checkout.
 """
 
-import importlib.util
 import logging
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import tempfile
 
 from . import BackportError
-from .releases import HERE, find_release
+from .releases import CHECKOUT, HERE, find_release
 
 
 logger = logging.getLogger(__name__)
 
 
-_TESTS = os.path.join(os.path.dirname(os.path.dirname(HERE)), 'tests')
-
-
 def try_out(version, wheel):
     """Install a patched wheel, run its tests, and return lines on that."""
-    path = os.path.join(_TESTS, 'environments.py')
-
-    if not os.path.exists(path):
+    if not CHECKOUT:
         return ['NOT TRIED OUT: only a checkout has environments for that.']
 
-    spec = importlib.util.spec_from_file_location('environments', path)
-    environments = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(environments)
+    tests = os.path.join(CHECKOUT, 'tests')
+    tox = runpy.run_path(os.path.join(tests, 'environments.py'))
 
     # 4.0 needs a newer Python than others with the same content.
-    stacks = {name: tuple(int(part) for part in re.match(
-                  r'py(\d)(\d+)-django(\d)(\d+)', name).groups())
+    stacks = {name: tuple(map(int, re.match(
+                  r'py(\d)(\d+)-django(\d)(\d+)', name).groups()))
               for name in find_release(version).environments}
     names = [name for name in sorted(stacks, key=stacks.get)
              if version != '4.0' or stacks[name] >= (3, 8)]
@@ -45,43 +39,44 @@ def try_out(version, wheel):
         wheel = shutil.copy(wheel, workdir)
 
         try:
-            pythons = environments.get_pythons(
-                names[::len(names) - 1 or 1], workdir, logger.info)
+            pythons = tox['get_pythons'](names[::len(names) - 1 or 1], workdir,
+                                         logger.info)
 
             if None in pythons.values():
-                pythons = environments.get_pythons(names, workdir, logger.info)
-        except environments.EnvironmentFailure as e:
+                pythons = tox['get_pythons'](names, workdir, logger.info)
+        except tox['EnvironmentFailure'] as e:
             raise BackportError(e)
 
         there = [name for name in names if pythons.get(name)]
 
-        for name in [name for name in names if name in pythons]:
+        for name in names:
             where = 'on Python %d.%d with Django %d.%d' % stacks[name]
 
-            if name not in there:
-                lines.append('NOT TRIED OUT %s: %s' % (
-                    where, environments.MissingInterpreter(name)))
-            elif name in (there[0], there[-1]):
+            if name in there[:1] + there[-1:]:
                 logger.info('Trying out %s %s', os.path.basename(wheel), where)
                 lines.append('Tried out %s: %s passed.'
-                             % (where, _try(pythons[name], wheel)))
+                             % (where, _try(pythons[name], wheel, tests)))
+            elif name in pythons and name not in there:
+                lines.append('NOT TRIED OUT %s: %s'
+                             % (where, tox['MissingInterpreter'](name)))
 
     return lines
 
 
-def _try(python, wheel):
+def _try(python, wheel, tests):
     """Return how many tests passed."""
     for args in (['-m', 'pip', 'install', '--no-deps', wheel],
                  [os.path.join(HERE, 'check.py'), '--python', python],
-                 [os.path.join(_TESTS, 'run_suite.py')]):
+                 [os.path.join(tests, 'run_suite.py')]):
         try:
             # A configured constraint breaks the pip of Python 2.7.
             output = subprocess.run(
                 [python] + args, stdin=subprocess.DEVNULL, check=True,
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                 encoding='utf-8', errors='backslashreplace', timeout=300,
-                cwd=os.path.dirname(wheel),
-                env=dict(os.environ, PIP_CONSTRAINT=os.devnull)).stdout
+                cwd=os.path.dirname(wheel), env=dict(
+                    os.environ, PIP_CONSTRAINT=os.devnull, PYTHONPATH='')
+            ).stdout
         except subprocess.SubprocessError as e:
             raise BackportError('the patched wheel failed. %s\n%s'
                                 % (e, e.output))

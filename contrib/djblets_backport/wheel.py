@@ -12,48 +12,46 @@ import zipfile
 from .releases import LOCAL, REVISION_DATE
 
 
-#: What is made anew, and drafts of metadata that nothing reads.
-_LEFT_OUT = ('RECORD', 'metadata.json', 'pydist.json')
-
-
 def make_wheel(version, files, changes):
     """Return the name and the contents of the patched wheel of a release."""
-    local_version = version + LOCAL
     old_info, = (name[:-len('WHEEL')] for name in files
                  if name.endswith('.dist-info/WHEEL'))
-    info = old_info.replace(version, local_version)
+    info = old_info.replace(version, version + LOCAL)
+
+    # RECORD is made anew, and nothing reads the other two.
+    left_out = [old_info + name
+                for name in ('RECORD', 'metadata.json', 'pydist.json')]
     contents = {name.replace(old_info, info): data
-                for name, data in files.items()
-                if name not in [old_info + left for left in _LEFT_OUT]}
+                for name, data in files.items() if name not in left_out}
 
     for change in changes:
         contents.update(change.files)
 
-    contents[info + 'METADATA'] = re.sub(
-        br'(?m)^(Version: ).*?(\r?)$',
-        br'\g<1>%s\2' % local_version.encode('ascii'),
-        contents[info + 'METADATA'], 1)
-    pythons = re.findall(r'(?m)^Tag: (\w+)',
-                         contents[info + 'WHEEL'].decode('ascii'))
+    line = b'\nVersion: ' + version.encode()
+    contents[info + 'METADATA'] = contents[info + 'METADATA'].replace(
+        line, line + LOCAL.encode(), 1)
+    pythons = '.'.join(re.findall(r'(?m)^Tag: (\w+)',
+                                  contents[info + 'WHEEL'].decode('ascii')))
 
     # The metadata comes last, as tools that write wheels have it.
     names = sorted(contents, key=lambda name: (name.startswith(info), name))
-    hashes = (base64.urlsafe_b64encode(hashlib.sha256(contents[name]).digest())
-              .decode('ascii').rstrip('=') for name in names)
-    contents[info + 'RECORD'] = ''.join(
-        ['%s,sha256=%s,%d\n' % (name, digest, len(contents[name]))
-         for name, digest in zip(names, hashes)] +
-        [info + 'RECORD,,\n']).encode('utf-8')
+    record = ''
+
+    for name in names:
+        digest = hashlib.sha256(contents[name]).digest()
+        record += '%s,sha256=%s,%d\n' % (
+            name, base64.urlsafe_b64encode(digest).decode().rstrip('='),
+            len(contents[name]))
+
+    contents[info + 'RECORD'] = (record + info + 'RECORD,,\n').encode('utf-8')
     result = io.BytesIO()
-    date = [int(part) for part in REVISION_DATE.split('-')] + [0, 0, 0]
 
     with zipfile.ZipFile(result, 'w') as archive:
         for name in names + [info + 'RECORD']:
-            member = zipfile.ZipInfo(name, date)
-            member.compress_type = zipfile.ZIP_DEFLATED
+            member = zipfile.ZipInfo(name, REVISION_DATE.timetuple()[:6])
             member.create_system = 3
             member.external_attr = 0o100644 << 16
-            archive.writestr(member, contents[name], compresslevel=9)
+            archive.writestr(member, contents[name], zipfile.ZIP_DEFLATED, 9)
 
-    return ('%s-%s-none-any.whl' % (info[:-len('.dist-info/')],
-                                    '.'.join(pythons)), result.getvalue())
+    return ('%s-%s-none-any.whl' % (info[:-len('.dist-info/')], pythons),
+            result.getvalue())
