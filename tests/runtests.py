@@ -121,8 +121,9 @@ def report(progress, job, output, results):
     """Tell what came of a job."""
     counts = collections.Counter(item.kind for item in results)
 
-    print('[%s] %s (%s): %s' % (
-        progress, job.name, job.environment,
+    print('[%s] %s%s (%s): %s' % (
+        progress, 'control: ' if job.is_control else '', job.name,
+        job.environment,
         ', '.join('%d %s' % (counts[kind], kind) for kind in sorted(counts))),
         flush=True)
 

@@ -83,7 +83,6 @@ class CheckTests(unittest.TestCase):
 
         for version, numbers, others, status, text in (
                 ('0.8.13', (), {}, 1, 'can fail on None'),
-                ('0.8.13', (0,), {}, 0, 'has revision 2'),
                 ('4.0', (), {}, 1, 'siteconfig never asks for a reset'),
                 ('4.0', (0,), {}, 1, 'half patched'),
                 ('4.0', (2,), {}, 1, 'keeps the old backend'),
