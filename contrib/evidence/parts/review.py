@@ -28,8 +28,6 @@ TOOLS = (
     ('pyflakes', PyflakesTool, {}),
     ('pycodestyle', PycodestyleTool, {'max_line_length': 79, 'ignore': ''}),
 )
-
-#: What each tool has something to say of.
 BAD_FILE = b'import os\nx = %s\n' % (b'1' * 90)
 _BIN = Path(sys.executable).parent
 _ROOT = DIRECTORY / 'review'
