@@ -201,7 +201,8 @@ class StressTests(unittest.TestCase):
 
             accesses = self.accesses
             time.sleep(options.seconds / 4)
-            self.assertTrue(self.accesses > accesses)
+            # In a release, all threads may be behind for good.
+            self.assertTrue(options.broken or self.accesses > accesses)
 
         self.run_threads(self.access_often, _switch)
 
