@@ -63,11 +63,11 @@ CONTENTS = (
 #: These with the series, and what's left without its change of siteconfig.
 #: "python3 tests/test_check.py" brings this up to date with the module.
 PATCHED = {
-    '69c759f73d332357307ce45156480bd2b5587b35': '',
-    'de0baf17f68a788b7b9b26748957c5f46992a4a7': '',
-    '38fb23906910423350a06e6fa9320579a3aa1e32': 'siteconfig',
-    '5820388e005df46eb9b3a641a7299e8b2c474f40': 'siteconfig',
-    '90a3819a022305811899958e815f8e811a7712b7': '',
+    '5fa516fbb8a07912783ac627bf94f31af9abdbc0': '',
+    'b9393620edc342bdab3a98b5319a41ee81670317': '',
+    '9575686ddff135124dd2e0878e8c194356371ea6': 'siteconfig',
+    '47f976e8b23079ef6d78aca73871f3abc9d89080': 'siteconfig',
+    '0e7e6a15d8f5d9ba1021e805e7fba1d17f451a8c': '',
 }
 
 #: The revision of the series in PATCHED, and the modules of older ones.

@@ -123,7 +123,7 @@ class ForwardingCacheBackend(object):
         if django.VERSION >= (3, 2):
             handler = cache.CacheHandler()
 
-            # Indexing has the thread keep what it gives, but a better error.
+            # Indexing is only for its error: the thread keeps what it gives.
             if self._cache_name in handler:
                 return handler.create_connection(self._cache_name)
 
