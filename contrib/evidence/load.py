@@ -3,8 +3,8 @@
 import itertools
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
-import mechanicalsoup
 import requests
 
 from evidence.progress import Failure, show
@@ -14,8 +14,8 @@ from evidence.servers import NUM_REVIEW_REQUESTS, NUM_USERS, PASSWORD
 #: Pages and API calls that all releases have. Anyone may see these.
 URLS = '''
     /r/ /r/?view=all /r/%(review_request)d/ /users/ /users/user%(user)d/
-    /groups/ /groups/group1/ /account/login/ /api/ /api/info/ /api/session/
-    /api/users/ /api/users/user%(user)d/ /api/groups/ /api/review-requests/
+    /groups/ /account/login/ /api/ /api/info/ /api/session/ /api/users/
+    /api/users/user%(user)d/ /api/groups/ /api/review-requests/
     /api/review-requests/?counts-only=1
     /api/review-requests/%(review_request)d/
     /api/review-requests/%(review_request)d/reviews/
@@ -26,19 +26,12 @@ USER_URLS = URLS + ['/dashboard/', '/account/preferences/']
 
 
 def log_in(server, username):
-    """Return a browser in which a user has logged in through the form."""
-    browser = mechanicalsoup.StatefulBrowser()
-    browser.open(server.url + '/account/login/', timeout=60)
-    browser.select_form('form:has(input[name="password"])')
-    browser['username'] = username
-    browser['password'] = PASSWORD
-    response = browser.submit_selected(timeout=60)
+    """Return a session in which a user is logged in, for pages as well."""
+    session = requests.Session()
+    session.get(server.root + '/api/session/', timeout=60,
+                auth=(username, PASSWORD)).raise_for_status()
 
-    if response.status_code != 200 or '/account/login/' in browser.url:
-        raise Failure('%s could not log in: HTTP status %d; see %s'
-                      % (username, response.status_code, server.log))
-
-    return browser
+    return session
 
 
 class Load:
@@ -47,34 +40,28 @@ class Load:
     def __init__(self, server, num_clients=16):
         """Log every other client in."""
         self.server = server
-        # The time and HTTP status of each, which is 0 without an answer.
+        # The HTTP status of each, which is 0 without an answer.
         self.answers = []
         self._refused = []
         self._counter = itertools.count()
-        self._sessions = [
-            log_in(server, 'user%d' % (i % NUM_USERS + 1)).session
-            if i % 2 else requests.Session()
+        self._clients = [
+            (log_in(server, 'user%d' % (i % NUM_USERS + 1)), USER_URLS)
+            if i % 2 else (requests.Session(), URLS)
             for i in range(num_clients)
         ]
 
     def __enter__(self):
+        """Start the clients."""
         self._stopping = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._send_requests, daemon=True,
-                             args=(session, USER_URLS if i % 2 else URLS))
-            for i, session in enumerate(self._sessions)
-        ]
-
-        for thread in self._threads:
-            thread.start()
+        self._executor = ThreadPoolExecutor(len(self._clients))
+        self._executor.map(self._send_requests, *zip(*self._clients))
 
         return self
 
     def __exit__(self, *args):
+        """Stop the clients."""
         self._stopping.set()
-
-        for thread in self._threads:
-            thread.join(90)
+        self._executor.shutdown()
 
     def _send_requests(self, session, urls):
         """Send requests with one client."""
@@ -86,7 +73,7 @@ class Load:
             }
 
             try:
-                status = session.get(self.server.url + path, timeout=60,
+                status = session.get(self.server.root + path, timeout=60,
                                      allow_redirects=False).status_code
             except requests.RequestException:
                 status = 0
@@ -94,63 +81,43 @@ class Load:
             if 400 <= status < 500:
                 self._refused.append((status, path))
 
-            self.answers.append((time.time(), status))
+            self.answers.append(status)
 
     def wait(self, number, what, until=lambda: False):
         """Wait for further answers, or until something is so, if it gets so.
         """
-        first = len(self.answers)
-        deadline = time.monotonic() + 60 + number
+        first = answered = len(self.answers)
 
         while not until():
-            answered = len(self.answers) - first
-            show('%s: %d of %d requests' % (what, answered, number))
+            show('%s: %d of %d requests' % (what, answered - first, number))
 
-            if answered >= number:
+            if answered >= first + number:
                 return False
 
-            if self._refused or time.monotonic() > deadline:
-                raise Failure('%s: no more than %d of %d requests were '
-                              'answered, and these refused: %s; see %s'
-                              % (what, answered, number, self._refused,
-                                 self.server.log))
+            if self._refused:
+                raise Failure('HTTP status %d for %s' % self._refused[0])
 
             time.sleep(0.1)
+            answered = len(self.answers)
 
         return True
 
     def use_all_threads(self):
         """Wait until each of the server's threads has answered a request."""
         number = self.server.num_processes * self.server.num_threads
+        self.repeat('Starting all threads', lambda: number == len({
+            request['thread'] for request in self.server.get_requests()}))
 
-        # They're started as they're needed.
-        if not self.wait(4000, 'Starting %d threads' % number,
-                         lambda: len(self.server.get_threads()) == number):
-            raise Failure('Some threads were never used; see %s'
-                          % self.server.log)
-
-    def repeat(self, what, function, is_done):
-        """Change the configuration, until it's done in all processes.
+    def repeat(self, what, is_done, function=lambda: None):
+        """Do something until it's done in all processes, ten times at most.
 
         Djblets tells of a new configuration before it stores it. A process
-        that looks in between keeps the one before. What tells if it's done is
-        given a time from which on requests count.
+        that looks in between keeps the one before.
         """
         for number in range(1, 11):
             function()
-            changed = time.time()
 
-            if self.wait(200, what, lambda: is_done(changed)):
+            if self.wait(200, what, is_done):
                 return number
 
-        raise Failure('%s: this has not reached all processes; see %s'
-                      % (what, self.server.log))
-
-    def is_configured(self, addresses, since):
-        """Return whether all processes have these cache servers configured."""
-        configured = {request['pid']: request['configured']
-                      for request in self.server.get_requests()
-                      if request['start'] > since}
-
-        return ([*configured.values()] ==
-                [addresses] * self.server.num_processes)
+        raise Failure('%s: this has not reached all processes' % what)

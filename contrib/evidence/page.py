@@ -1,98 +1,112 @@
-"""The report: tables and conclusions on the terminal, and a page with plots.
-"""
+"""The report, in Markdown: printed as it is, and made a page with plots."""
 
 import collections
 import io
 import os
 import platform
 import time
-from pathlib import Path
 
-import jinja2
-import tabulate
+from markdown import markdown
 from matplotlib.figure import Figure
+from mirakuru.exceptions import ExecutorError
+from requests import RequestException
+from tabulate import tabulate
 
-from evidence.progress import DIRECTORY
+from evidence.progress import DIRECTORY, Failure
 from evidence.servers import REPORTED
 
 
 #: What comes of a part. ``plot`` draws on a figure, if there's anything to.
-Section = collections.namedtuple('Section',
-                                 'title text headers rows checks plot')
+Section = collections.namedtuple('Section', 'headers rows checks plot',
+                                 defaults=[None])
 
 #: A conclusion: what's expected, what was found, and whether the two agree.
 #: It's ``None`` if that did not come to the test, which is no success either.
 Check = collections.namedtuple('Check', 'expected found holds')
 
-_VERDICTS = {True: 'holds', False: 'does not hold', None: 'not shown'}
+_VERDICTS = {True: 'holds', False: '**does not hold**', None: '**not shown**'}
+
+_HEAD = '''<!DOCTYPE html>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>The forwarding cache backend on Review Board</title>
+<style>
+body { font: 16px/1.5 sans-serif; margin: auto; max-width: 60em; padding: 1em }
+table { border-collapse: collapse; display: block; font-size: 14px }
+td, th { border-bottom: 1px solid #ccc; padding: .3em; vertical-align: top }
+td { min-width: 5em; overflow-wrap: anywhere }
+div, table { overflow-x: auto }
+svg { height: auto; min-width: 640px; width: 100% }
+strong { color: #b00 }
+</style>
+'''
 
 
-def report(sections, seconds):
-    """Print what came of the parts, write the page, and return if all holds.
+def report(parts, options):
+    """Run parts, tell what comes of them, and return if all of it holds.
+
+    The page has what's printed, and the plots.
     """
-    facts = [
-        ['Date', time.strftime('%Y-%m-%d %H:%M %Z')],
-        ['It took', '%d:%02d minutes' % divmod(seconds, 60)],
+    started = time.time()
+    holds = True
+    html = ''
+
+    for part in parts:
+        try:
+            section = part.run(options)
+        except (ExecutorError, Failure, RequestException) as e:
+            section = Section([], [], [Check('It can be run', e, False)])
+
+        holds = holds and all(check.holds for check in section.checks)
+        html += _tell('## ' + part.__doc__, section.headers, section.rows, [
+            ' *  %s: %s: %s' % (_VERDICTS[check.holds], *check[:2])
+            for check in section.checks])
+
+        if section.plot:
+            svg = io.StringIO()
+            figure = Figure(figsize=(10, 4), layout='constrained')
+            section.plot(figure)
+            figure.savefig(svg, format='svg')
+            html += '<div><svg%s</div>' % svg.getvalue().partition('<svg')[2]
+
+    path = DIRECTORY / 'page.html'
+    html = _HEAD + _tell('# The forwarding cache backend on Review Board', [
+        'Date', time.strftime('%Y-%m-%d %H:%M %Z', time.localtime(started)),
+    ], [
+        ['It took', '%d:%02d minutes' % divmod(time.time() - started, 60)],
         ['Machine', '%s, %d processors, Python %s'
          % (platform.platform(), os.cpu_count(), platform.python_version())],
-    ] + [
-        [name, 'module with SHA-256 %s in each process, %d in all'
-         % (sha256, number)]
-        for (name, sha256), number in REPORTED.items()
-    ]
-    print(tabulate.tabulate(facts, tablefmt='plain'))
-    plots = []
-
-    for section in sections:
-        print('\n%s\n\n%s\n' % (section.text.strip(),
-                                tabulate.tabulate(section.rows,
-                                                  section.headers)))
-
-        for check in section.checks:
-            print('%s: %s: %s' % (_VERDICTS[check.holds].upper(),
-                                  check.expected, check.found))
-
-        plots.append(_plot(section))
-
-    environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True,
-        loader=jinja2.FileSystemLoader(str(Path(__file__).parent)))
-    holds = all(check.holds for section in sections
-                for check in section.checks)
-    path = DIRECTORY / 'page.html'
-    path.write_text(environment.get_template('page.html').render(
-        facts=facts, holds=holds, parts=zip(sections, plots),
-        tabulate=tabulate.tabulate, verdicts=_VERDICTS), encoding='utf-8')
-    print('\n%s\n%s' % ('All of this holds.' if holds else
-                        'Not all of this holds.', path))
+        *([name, 'module with SHA-256 %s in each process, %d in all'
+           % (sha256, number)] for (name, sha256), number in REPORTED.items()),
+    ], ['%s of this holds.' % ('All' if holds else '**Not all**')]) + html
+    path.write_text(html, encoding='utf-8')
+    print(path)
 
     return holds
 
 
-def plot_threads(figure, cases, marks, line):
+def plot_threads(figure, cases, labels, line):
     """Plot requests by time and thread, in panels for pairs of cases.
 
-    A case has a name, a start, and requests with a mark each.
+    A case has a name, a start, and requests, marked or not. The labels are for
+    those without and with a mark.
     """
     figure.set_size_inches(10, 0.5 + 1.6 * len(cases) // 2)
     panels = figure.subplots(len(cases) // 2, 2, sharex=True)
 
     for axes, case in zip(panels.flat, cases):
-        threads = sorted({(request['pid'], request['thread'])
-                          for request in case.requests})
-        axes.set_title(case.name, fontsize=8)
         axes.axvline(0, color='black', label=line)
-        axes.set_yticks([])
-        axes.set_ylabel('%d threads' % len(threads))
 
-        for mark, (label, style) in marks.items():
-            points = [(request['start'] - case.start,
-                       threads.index((request['pid'], request['thread'])))
-                      for request in case.requests
-                      if request['mark'] == mark and
-                      request['start'] > case.start - 10]
-            axes.plot([x for x, _ in points], [y for _, y in points], style,
-                      label=label, markersize=4)
+        for i, label in enumerate(labels):
+            requests = [request for request in case.requests
+                        if request['mark'] == i and
+                        request['start'] > case.start - 10]
+            axes.plot([request['start'] - case.start for request in requests],
+                      [request['thread'] for request in requests],
+                      ('b.', 'rx')[i], label=label, markersize=4)
+
+        axes.set_title(case.name, fontsize=8)
+        axes.set(ylabel='Threads', yticks=[])
 
     for axes in panels[-1]:
         axes.set_xlabel('Seconds')
@@ -101,13 +115,10 @@ def plot_threads(figure, cases, marks, line):
                   loc='outside upper center', ncols=3)
 
 
-def _plot(section):
-    """Return the plot of a part as SVG."""
-    fp = io.StringIO()
+def _tell(text, headers, rows, lines):
+    """Print Markdown with a table and further lines, and return its HTML."""
+    text = '\n'.join([text.rstrip(), '', tabulate(rows, headers, 'github'), '',
+                      *lines, ''])
+    print(text, flush=True)
 
-    if section.plot:
-        figure = Figure(figsize=(10, 4), layout='constrained')
-        section.plot(figure)
-        figure.savefig(fp, format='svg')
-
-    return fp.getvalue().partition('<svg')[2]
+    return markdown(text, extensions=['tables'])

@@ -10,7 +10,7 @@ import contextlib
 
 from scipy.stats import fisher_exact
 
-from evidence.installation import Installation, get_pair
+from evidence.installation import MODULE, Installation, get_pair
 from evidence.load import Load
 from evidence.page import Check, Section
 from evidence.servers import Memcached, Server, Site
@@ -33,26 +33,29 @@ class _Subject:
         self.load = Load(server, NUM_THREADS)
         self.connections = 0
 
-    @property
-    def number(self):
-        """The number of requests so far."""
-        return len(self.load.answers)
+    def send(self, number, cache, what):
+        """Send requests, and sort out all errors so far."""
+        before = cache.client.stats()[b'total_connections']
 
-    def count(self):
-        """Sort out the errors."""
+        with self.load:
+            self.load.wait(number, '%s, Djblets %s' % (what, self.title))
+
+        self.connections += (cache.client.stats()[b'total_connections'] -
+                             before)
+        self.number = len(self.load.answers)
         self.reported = []
         self.other = collections.Counter(
-            'no answer' for _, status in self.load.answers if status == 0)
+            {'no answer': self.load.answers.count(0)})
 
         for i, request in enumerate(self.server.get_requests()):
-            for error in request['errors']:
-                report = error['error'].startswith(
-                    "AttributeError: 'NoneType'") and error['in_module']
-
-                if report and request['status'] == 500:
+            for error, path in request['errors']:
+                if (error.startswith("AttributeError: 'NoneType'") and
+                        path.endswith(MODULE) and request['status'] == 500):
                     self.reported.append(i)
                 else:
-                    self.other['%(place)s: %(error).60s' % error] += 1
+                    self.other[error[:60]] += 1
+
+        self.found = '%d of %d' % (len(self.reported), self.number)
 
 
 def run(options):
@@ -72,16 +75,8 @@ def run(options):
 
         for i in range(NUM_ROUNDS * MAX_LOOKS):
             for subject in subjects:
-                connections = cache.count_connections()
-
-                with subject.load:
-                    subject.load.wait(options.requests // NUM_ROUNDS,
-                                      'Round %d, Djblets %s'
-                                      % (i + 1, subject.title))
-
-                subject.connections += (cache.count_connections() -
-                                        connections)
-                subject.count()
+                subject.send(options.requests // NUM_ROUNDS, cache,
+                             'Round %d' % (i + 1))
 
             p = MAX_LOOKS * fisher_exact(
                 [[len(item.reported), item.number - len(item.reported)]
@@ -91,38 +86,34 @@ def run(options):
                 break
 
     shown = p < 0.01 and len(old.reported) > len(series.reported)
-    counts = {item.title: '%d of %d' % (len(item.reported), item.number)
-              for item in subjects}
     checks = [
         Check("The report shows with 0.8.13's file and not as often with the "
               'series (Fisher, p times %d looks < 0.01)' % MAX_LOOKS,
-              '%s against %s, p = %.1g' % (
-                  counts[old.title], counts[series.title], p), shown or None),
-        *(Check('It never shows with Djblets %s' % item.title,
-                counts[item.title], not item.reported if shown else None)
+              '%s against %s, p = %.1g' % (old.found, series.found, p),
+              shown or None),
+        *(Check('It never shows with Djblets %s' % item.title, item.found,
+                not item.reported if shown else None)
           for item in subjects[1:]),
         Check('There is no other error with the series',
-              '%d' % sum(series.other.values()), not series.other),
+              sum(series.other.values()), not any(series.other.values())),
     ]
 
     def plot(figure):
         axes = figure.subplots()
+        axes.set(xlabel='Requests', ylabel='HTTP 500s as reported, in all')
 
         for item, style in zip(subjects, ('-', '--', ':')):
             axes.step([0, *item.reported, item.number],
                       [*range(len(item.reported) + 1), len(item.reported)],
                       style, where='post', label='Djblets %s' % item.title)
 
-        axes.set_xlabel('Requests')
-        axes.set_ylabel('HTTP 500s as reported, in all')
         axes.legend()
 
     return Section(
-        'Race', __doc__,
         ['Djblets', 'Requests', 'As reported', 'Other errors',
          'Connections a request'],
         [[item.title, item.number, len(item.reported),
-          '\n'.join('%d %s' % (number, name)
-                    for name, number in item.other.items()) or '0',
+          ', '.join('%d %s' % (number, name)
+                    for name, number in item.other.items()),
           '%.2f' % (item.connections / item.number)] for item in subjects],
         checks, plot)

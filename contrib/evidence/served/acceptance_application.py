@@ -7,6 +7,7 @@ imported, what it logs, and for each request what can't be seen from outside.
 
 from __future__ import unicode_literals
 
+import collections
 import hashlib
 import io
 import json
@@ -19,29 +20,25 @@ import time
 import traceback
 
 
-_record = os.open(os.environ['ACCEPTANCE_RECORDS'],
-                  os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o644)
+_records = open(os.environ['ACCEPTANCE_RECORDS'], 'ab', 0)
 
 
-class _Current(threading.local):
-    """What a thread's request has done: commands by port, and errors."""
-
-    commands = {}
-    errors = []
+# What a thread's request has done: the ports it used, and its errors.
+_ports = collections.defaultdict(set)
+_errors = collections.defaultdict(list)
 
 
-class _CountingSocket(socket.socket):
-    """A socket that counts the commands to each cache server."""
+class _NotingSocket(socket.socket):
+    """A socket that notes the ports of the servers that are talked to."""
 
     def connect(self, address):
-        super(_CountingSocket, self).connect(address)
-        self._port = '%s' % (address[1],)
+        super(_NotingSocket, self).connect(address)
+        self._port = address[1]
 
     def sendall(self, *args):
-        port = getattr(self, '_port', None)
-        _current.commands[port] = _current.commands.get(port, 0) + 1
+        _ports[_get_thread()].add(getattr(self, '_port', None))
 
-        return super(_CountingSocket, self).sendall(*args)
+        return super(_NotingSocket, self).sendall(*args)
 
 
 class _Handler(logging.Handler):
@@ -52,75 +49,57 @@ class _Handler(logging.Handler):
         _add(logged='%s ... %s' % (text[:200], text[-200:]))
 
 
-class _Response(object):
-    """A response that's recorded once it's closed."""
-
-    def __init__(self, response, request):
-        self.response = response
-        self.request = request
-
-    def __iter__(self):
-        return iter(self.response)
-
-    def close(self):
-        try:
-            if hasattr(self.response, 'close'):
-                self.response.close()
-        except Exception:
-            _add_error('after the response')
-            raise
-        finally:
-            _add(end=time.time(), errors=_current.errors,
-                 commands=_current.commands, **self.request)
-
-
 def application(environ, start_response):
     """Serve a request with Review Board, and record it."""
-    location = settings.CACHES.get('forwarded_backend', {}).get('LOCATION')
-    _current.errors = []
-    _current.commands = {}
-    request = {
+    thread = _get_thread()
+    _ports.pop(thread, None)
+    record = {
         'start': time.time(),
-        'thread': threading.current_thread().ident,
+        'thread': thread,
         'path': environ['PATH_INFO'],
-        'configured': location if isinstance(location, list) else [location],
-        'status': None,
+        'configured': settings.CACHES['forwarded_backend']['LOCATION'],
+        'status': 500,
     }
 
-    def start(status, *args, **kwargs):
-        request['status'] = int(status.split()[0])
-
-        return start_response(status, *args, **kwargs)
-
     try:
-        return _Response(_review_board['application'](environ, start),
-                         request)
+        response = _review_board['application'](environ, start_response)
+        record['status'] = response.status_code
+
+        try:
+            for chunk in response:
+                yield chunk
+        finally:
+            # This is what request_finished is sent by.
+            response.close()
     except Exception:
-        _add_error('outside of the view')
-        _Response([], request).close()
+        _add_error()
         raise
+    finally:
+        _add(ports=list(_ports[thread]), errors=_errors.pop(thread, []),
+             **record)
+
+
+def _get_thread():
+    """Return what tells a thread from those of all processes."""
+    return '%d-%d' % (os.getpid(), threading.current_thread().ident)
 
 
 def _add(**record):
     """Add a record, in one piece."""
-    os.write(_record, (json.dumps(dict(record, pid=os.getpid())) +
-                       '\n').encode('utf-8'))
+    line = json.dumps(dict(record, pid=os.getpid())) + '\n'
+    _records.write(line.encode('utf-8'))
 
 
-def _add_error(place='in the request', **kwargs):
-    """Note the exception that's being handled."""
+def _add_error(**kwargs):
+    """Note the exception that's being handled, and the file it comes from."""
     exc_type, exc_value, tb = sys.exc_info()
-    _current.errors.append({
-        'place': place,
-        'error': ('%s: %s' % (exc_type.__name__, exc_value))[:200],
-        'in_module': traceback.extract_tb(tb)[-1][0].startswith(_module),
-    })
+    _errors[_get_thread()].append([
+        '%s: %.200s' % (exc_type.__name__, exc_value),
+        traceback.extract_tb(tb)[-1][0]])
 
-
-_current = _Current()
 
 # The clients look this up for every connection.
-socket.socket = _CountingSocket
+socket.socket = _NotingSocket
 
 # This is the file that rb-site made for the web server.
 _path = os.path.join(os.environ['REVIEWBOARD_SITEDIR'], 'htdocs',
@@ -136,10 +115,9 @@ from django.core.signals import got_request_exception  # noqa: E402
 from djblets.cache import forwarding_backend  # noqa: E402
 
 
-_module = forwarding_backend.__file__.rpartition('.')[0] + '.py'
 got_request_exception.connect(_add_error, weak=False)
 logging.getLogger().addHandler(_Handler(level=logging.WARNING))
+_path = os.path.realpath(forwarding_backend.__file__.replace('.pyc', '.py'))
 
-with io.open(_module, 'rb') as fp:
-    _add(module=os.path.realpath(_module),
-         sha256=hashlib.sha256(fp.read()).hexdigest())
+with io.open(_path, 'rb') as fp:
+    _add(module=[_path, hashlib.sha256(fp.read()).hexdigest()])
