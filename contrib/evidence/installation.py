@@ -17,32 +17,25 @@ from evidence.progress import CONTRIB, DIRECTORY, call, say
 MODULE = 'djblets/cache/forwarding_backend.py'
 
 _PYENV = Path(os.environ.get('PYENV_ROOT', Path.home() / '.pyenv'))
-_PYTHON2_MEMCACHED = 'django.core.cache.backends.memcached.MemcachedCache'
-_PYMEMCACHE = 'django.core.cache.backends.memcached.PyMemcacheCache'
 
-#: The Review Boards: their Python, the cache backend that their installer
-#: and settings form choose, and what they're installed with. Where they only
-#: set lower bounds, it's the newest that works with them.
+#: The Review Boards: their Python, the cache backend that their settings form
+#: chooses, and what they're installed with. Where they only set lower bounds,
+#: it's the newest that works with them.
 RELEASES = {
-    '2.0.16': (
-        '2.7', _PYTHON2_MEMCACHED,
-        'Django==1.6.11 Markdown==2.4.1 Pillow==6.2.2 Pygments==2.5.2 '
-        'django-evolution==0.7.8 django-haystack==2.4.1 '
-        'django-pipeline==1.3.27 feedparser==5.2.1 futures==3.4.0 '
-        'gunicorn==19.10.0 paramiko==1.18.5 python-memcached==1.59 '
-        'setuptools<45'),
-    '4.0': (
-        '2.7', _PYTHON2_MEMCACHED,
-        'Django==1.11.29 django-multiselectfield==0.1.12 gunicorn==19.10.0 '
-        'python-memcached==1.59'),
-    '6.0': (
-        '3.11', _PYMEMCACHE,
-        'Django==3.2.25 gunicorn==23.0.0 paramiko==3.5.1 pymemcache==4.0.0 '
-        'setuptools==80.9.0'),
-    '8.1': (
-        '3.11', _PYMEMCACHE,
-        'Django==4.2.30 gunicorn==23.0.0 pymemcache==4.0.0 '
-        'setuptools==80.9.0'),
+    '2.0.16': ('2.7', 'MemcachedCache', '''
+        Django==1.6.11 Markdown==2.4.1 Pillow==6.2.2 Pygments==2.5.2
+        django-evolution==0.7.8 django-haystack==2.4.1 django-pipeline==1.3.27
+        feedparser==5.2.1 futures==3.4.0 gunicorn==19.10.0 paramiko==1.18.5
+        python-memcached==1.59 setuptools<45'''),
+    '4.0': ('2.7', 'MemcachedCache', '''
+        Django==1.11.29 django-multiselectfield==0.1.12 gunicorn==19.10.0
+        python-memcached==1.59'''),
+    '6.0': ('3.11', 'PyMemcacheCache', '''
+        Django==3.2.25 gunicorn==23.0.0 paramiko==3.5.1 pymemcache==4.0.0
+        setuptools==80.9.0'''),
+    '8.1': ('3.11', 'PyMemcacheCache', '''
+        Django==4.2.30 gunicorn==23.0.0 pymemcache==4.0.0
+        setuptools==80.9.0'''),
 }
 
 
@@ -55,7 +48,8 @@ class Installation:
         The module of another release can be swapped in, where Review Board
         doesn't accept that release itself.
         """
-        python, self.backend, requirements = RELEASES[release]
+        python, backend, requirements = RELEASES[release]
+        self.backend = 'django.core.cache.backends.memcached.%s' % backend
         djblets = 'Djblets==%s' % version
         self.release = release
         self.title = version + (" with %s's file" % swapped if swapped else '')
@@ -66,8 +60,7 @@ class Installation:
             self.title = wheel.name.split('-')[1]
 
         self.name = 'Review Board %s, Djblets %s' % (release, self.title)
-        directory = (DIRECTORY / 'environments' /
-                     ('%s-%s' % (release, swapped or self.title)))
+        directory = DIRECTORY / 'env' / release / (swapped or self.title)
         self.python = make_environment(
             directory, self.name,
             ['ReviewBoard==' + release, *requirements.split(), djblets],
@@ -77,13 +70,9 @@ class Installation:
                                           MODULE))
 
         if swapped:
-            source = directory / 'swapped' / MODULE
-
-            if not source.exists():
-                call(self.python, '-m', 'pip', 'install', '--no-deps',
-                     '--target', directory / 'swapped', 'Djblets==' + swapped)
-
-            shutil.copy(source, self.module)
+            call(self.python, '-m', 'pip', 'install', '--no-deps', '--upgrade',
+                 '--target', directory / 'swapped', 'Djblets==' + swapped)
+            shutil.copy(directory / 'swapped' / MODULE, self.module)
 
         self.sha256 = _get_hash(self.module)
 
@@ -104,14 +93,13 @@ def make_environment(directory, name, packages, *create):
 
 def get_pair(release, version):
     """Return the installations of a release of Djblets and of its series."""
-    return [Installation(release, version),
-            Installation(release, version, patched=True)]
+    return [Installation(release, version, patched)
+            for patched in (False, True)]
 
 
 @functools.lru_cache(None)
 def build(version):
-    """Return the path of a release's patched wheel; the series is beside it.
-    """
+    """Return the path of a release's patched wheel, beside its series."""
     dist = DIRECTORY / 'dist'
     say('./contrib/backport build %s' % version)
     call(sys.executable, CONTRIB / 'backport', 'build', version, '-o', dist)

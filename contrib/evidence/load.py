@@ -13,12 +13,11 @@ from evidence.servers import NUM_REVIEW_REQUESTS, NUM_USERS, PASSWORD
 
 #: Pages and API calls that all releases have. Anyone may see these.
 URLS = '''
-    /r/ /r/?view=all /r/%(review_request)d/ /users/ /users/user%(user)d/
-    /groups/ /account/login/ /api/ /api/info/ /api/session/ /api/users/
+    /r/ /r/?view=all /r/%(number)d/ /users/ /users/user%(user)d/ /groups/
+    /account/login/ /api/ /api/info/ /api/session/ /api/users/
     /api/users/user%(user)d/ /api/groups/ /api/review-requests/
-    /api/review-requests/?counts-only=1
-    /api/review-requests/%(review_request)d/
-    /api/review-requests/%(review_request)d/reviews/
+    /api/review-requests/?counts-only=1 /api/review-requests/%(number)d/
+    /api/review-requests/%(number)d/reviews/
 '''.split()
 
 #: These need a login, which half of the clients have.
@@ -40,9 +39,7 @@ class Load:
     def __init__(self, server, num_clients=16):
         """Log every other client in."""
         self.server = server
-        # The HTTP status of each, which is 0 without an answer.
-        self.answers = []
-        self._refused = []
+        self.unanswered = 0
         self._counter = itertools.count()
         self._clients = [
             (log_in(server, 'user%d' % (i % NUM_USERS + 1)), USER_URLS)
@@ -68,45 +65,42 @@ class Load:
         while not self._stopping.is_set():
             i = next(self._counter)
             path = urls[i % len(urls)] % {
-                'review_request': i * 7 % NUM_REVIEW_REQUESTS + 1,
-                'user': i * 5 % NUM_USERS + 1,
-            }
+                'number': i * 7 % NUM_REVIEW_REQUESTS + 1,
+                'user': i * 5 % NUM_USERS + 1}
 
             try:
-                status = session.get(self.server.root + path, timeout=60,
-                                     allow_redirects=False).status_code
+                session.get(self.server.root + path, timeout=60,
+                            allow_redirects=False)
             except requests.RequestException:
-                status = 0
-
-            if 400 <= status < 500:
-                self._refused.append((status, path))
-
-            self.answers.append(status)
+                self.unanswered += 1
 
     def wait(self, number, what, until=lambda: False):
-        """Wait for further answers, or until something is so, if it gets so.
-        """
-        first = answered = len(self.answers)
+        """Wait for further requests, or until something is so."""
+        before = len(self.server.get_requests())
 
         while not until():
-            show('%s: %d of %d requests' % (what, answered - first, number))
+            new = self.server.get_requests()[before:]
+            show('%s: %d of %d requests' % (what, len(new), number))
 
-            if answered >= first + number:
+            for request in new:
+                if 400 <= request['status'] < 500:
+                    raise Failure('HTTP status %(status)d for %(path)s'
+                                  % request)
+
+            if self.unanswered > number:
+                raise Failure('No answer to %d requests' % self.unanswered)
+
+            if len(new) >= number:
                 return False
 
-            if self._refused:
-                raise Failure('HTTP status %d for %s' % self._refused[0])
-
             time.sleep(0.1)
-            answered = len(self.answers)
 
         return True
 
     def use_all_threads(self):
         """Wait until each of the server's threads has answered a request."""
-        number = self.server.num_processes * self.server.num_threads
-        self.repeat('Starting all threads', lambda: number == len({
-            request['thread'] for request in self.server.get_requests()}))
+        self.repeat('Starting threads', lambda: self.server.num_threads == len(
+            {request['thread'] for request in self.server.get_requests()}))
 
     def repeat(self, what, is_done, function=lambda: None):
         """Do something until it's done in all processes, ten times at most.
@@ -114,10 +108,10 @@ class Load:
         Djblets tells of a new configuration before it stores it. A process
         that looks in between keeps the one before.
         """
-        for number in range(1, 11):
+        for _ in range(10):
             function()
 
             if self.wait(200, what, is_done):
-                return number
+                return
 
         raise Failure('%s: this has not reached all processes' % what)

@@ -16,10 +16,6 @@ from evidence.progress import DIRECTORY, Failure
 from evidence.servers import REPORTED
 
 
-#: What comes of a part. ``plot`` draws on a figure, if there's anything to.
-Section = collections.namedtuple('Section', 'headers rows checks plot',
-                                 defaults=[None])
-
 #: A conclusion: what's expected, what was found, and whether the two agree.
 #: It's ``None`` if that did not come to the test, which is no success either.
 Check = collections.namedtuple('Check', 'expected found holds')
@@ -36,8 +32,8 @@ table { border-collapse: collapse; display: block; font-size: 14px }
 td, th { border-bottom: 1px solid #ccc; padding: .3em; vertical-align: top }
 td { min-width: 5em; overflow-wrap: anywhere }
 div, table { overflow-x: auto }
-svg { height: auto; min-width: 640px; width: 100% }
 strong { color: #b00 }
+svg { height: auto; min-width: 640px; width: 100% }
 </style>
 '''
 
@@ -45,7 +41,9 @@ strong { color: #b00 }
 def report(parts, options):
     """Run parts, tell what comes of them, and return if all of it holds.
 
-    The page has what's printed, and the plots.
+    A part gives the headers and rows of a table, checks, and what to plot:
+    cases with a name, a start and requests, which have a mark or not, labels
+    for those without and with one, and for the start.
     """
     started = time.time()
     holds = True
@@ -53,21 +51,18 @@ def report(parts, options):
 
     for part in parts:
         try:
-            section = part.run(options)
+            headers, rows, checks, plot = part.run(options)
         except (ExecutorError, Failure, RequestException) as e:
-            section = Section([], [], [Check('It can be run', e, False)])
+            headers, rows, plot = [], [], None
+            checks = [Check('It can be run', e, False)]
 
-        holds = holds and all(check.holds for check in section.checks)
-        html += _tell('## ' + part.__doc__, section.headers, section.rows, [
+        holds = holds and all(check.holds for check in checks)
+        html += _tell('## ' + part.__doc__, headers, rows, [
             ' *  %s: %s: %s' % (_VERDICTS[check.holds], *check[:2])
-            for check in section.checks])
+            for check in checks])
 
-        if section.plot:
-            svg = io.StringIO()
-            figure = Figure(figsize=(10, 4), layout='constrained')
-            section.plot(figure)
-            figure.savefig(svg, format='svg')
-            html += '<div><svg%s</div>' % svg.getvalue().partition('<svg')[2]
+        if plot:
+            html += '<div>%s</div>' % _plot(*plot)
 
     path = DIRECTORY / 'page.html'
     html = _HEAD + _tell('# The forwarding cache backend on Review Board', [
@@ -85,16 +80,13 @@ def report(parts, options):
     return holds
 
 
-def plot_threads(figure, cases, labels, line):
-    """Plot requests by time and thread, in panels for pairs of cases.
+def _plot(cases, labels, line):
+    """Return requests by time and thread, in panels side by side, as SVG."""
+    size = -(-len(cases) // 2), 2
+    figure = Figure((10, 0.8 + 1.6 * size[0]), layout='constrained')
+    panels = figure.subplots(*size, sharex=True).flat
 
-    A case has a name, a start, and requests, marked or not. The labels are for
-    those without and with a mark.
-    """
-    figure.set_size_inches(10, 0.5 + 1.6 * len(cases) // 2)
-    panels = figure.subplots(len(cases) // 2, 2, sharex=True)
-
-    for axes, case in zip(panels.flat, cases):
+    for axes, case in zip(panels, cases):
         axes.axvline(0, color='black', label=line)
 
         for i, label in enumerate(labels):
@@ -103,16 +95,18 @@ def plot_threads(figure, cases, labels, line):
                         request['start'] > case.start - 10]
             axes.plot([request['start'] - case.start for request in requests],
                       [request['thread'] for request in requests],
-                      ('b.', 'rx')[i], label=label, markersize=4)
+                      ('b.', 'rx')[i], label=label, markersize=4,
+                      rasterized=True)
 
         axes.set_title(case.name, fontsize=8)
-        axes.set(ylabel='Threads', yticks=[])
+        axes.set(xlabel='Seconds', ylabel='Threads', yticks=[])
 
-    for axes in panels[-1]:
-        axes.set_xlabel('Seconds')
-
-    figure.legend(*panels.flat[0].get_legend_handles_labels(),
+    figure.legend(*panels[0].get_legend_handles_labels(),
                   loc='outside upper center', ncols=3)
+    svg = io.StringIO()
+    figure.savefig(svg, format='svg')
+
+    return '<svg' + svg.getvalue().partition('<svg')[2]
 
 
 def _tell(text, headers, rows, lines):

@@ -4,9 +4,9 @@ import collections
 import json
 import os
 import shutil
-import socket
 import subprocess
 
+import port_for
 from mirakuru import HTTPExecutor, TCPExecutor
 from pymemcache.client.base import Client
 
@@ -33,7 +33,7 @@ class Memcached(TCPExecutor):
             raise Failure('There is no memcached on the PATH (try "apt-get '
                           'install memcached")')
 
-        port = _find_port()
+        port = port_for.select_random()
         self.address = '127.0.0.1:%d' % port
         self.client = Client(self.address, timeout=10)
 
@@ -54,21 +54,19 @@ class Site:
                         'HOME': str(self.directory / 'data'),
                         'PYTHONPATH': str(self.directory / 'conf'),
                         'REVIEWBOARD_SITEDIR': str(self.directory)}
-        args = ('--noinput --opt-out-support-data --company=Acceptance '
-                '--domain-name=127.0.0.1 --site-root=/ --static-url=static/ '
-                '--media-url=media/ --db-type=sqlite3 --cache-type=memcached '
-                '--admin-user=admin --admin-email=admin@example.com').split()
+        args = ('--noinput --opt-out-support-data --domain-name=127.0.0.1 '
+                '--db-type=sqlite3 --cache-type=memcached --admin-user=admin '
+                '--admin-email=admin@example.com').split()
 
         if installation.release == '2.0.16':
             args += ['--web-server-type=apache', '--python-loader=wsgi']
 
         say('Making a site of Review Board %s' % installation.release)
         shutil.rmtree(self.directory, ignore_errors=True)
-        self.directory.parent.mkdir(exist_ok=True)
 
         # The list of sites would be in /etc otherwise.
         call(installation.python, installation.python.with_name('rb-site'),
-             'install', '--sitelist=%s' % (DIRECTORY / 'sites' / 'list'),
+             'install', '--sitelist=%s' % (DIRECTORY / 'sites.txt'),
              '--db-name=%s' % (self.directory / 'data' / 'reviewboard.db'),
              '--cache-info=%s' % address, '--admin-password=%s' % PASSWORD,
              *args, self.directory)
@@ -92,18 +90,17 @@ class Site:
 class Server(HTTPExecutor):
     """gunicorn with a site."""
 
-    def __init__(self, site, installation, name, num_processes=2,
-                 num_threads=4):
+    def __init__(self, site, installation, name, workers=2, threads=4):
         """Prepare for serving a site with an installation."""
-        say('Serving %s, %d x %d threads' % (installation.name, num_processes,
-                                             num_threads))
+        say('Serving %s, %d x %d threads' % (installation.name, workers,
+                                             threads))
         python = installation.python
-        port = _find_port()
-        path = DIRECTORY / ('%s-%s' % (name, python.parts[-3]))
+        port = port_for.select_random()
+        path = DIRECTORY / '-'.join((name, *python.parts[-4:-2]))
         self.root = 'http://127.0.0.1:%d' % port
         self.installation = installation
-        self.num_processes = num_processes
-        self.num_threads = num_threads
+        self.workers = workers
+        self.num_threads = workers * threads
         self._records = []
         self._unread = b''
         self._fp = open('%s.jsonl' % path, 'wb+')
@@ -118,13 +115,12 @@ class Server(HTTPExecutor):
         super().__init__(
             [str(python), str(python.with_name('gunicorn')),
              '--bind', '127.0.0.1:%d' % port, '--worker-class', 'gthread',
-             '--workers', str(num_processes), '--threads', str(num_threads),
+             '--workers', str(workers), '--threads', str(threads),
              '--keep-alive', '0', '--timeout', '120', '--graceful-timeout',
              '10', '--capture-output', '--log-file', '%s.log' % path,
              'acceptance_application:application'],
             self.root + '/api/info/', method='GET', cwd=str(_SERVED),
-            envvars=dict(site.environ,
-                         ACCEPTANCE_RECORDS=self._fp.name),
+            envvars=dict(site.environ, ACCEPTANCE_RECORDS=self._fp.name),
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=120)
 
     def after_start_check(self):
@@ -132,27 +128,25 @@ class Server(HTTPExecutor):
 
         The first one sets a process up, and others at the same time may fail.
         """
-        show('Starting %d processes' % self.num_processes)
+        show('Starting %d processes' % self.workers)
 
-        return super().after_start_check() and self.num_processes == len({
+        return super().after_start_check() and self.workers == len({
             request['pid'] for request in self.get_requests()
             if request['status'] < 500})
 
     def __exit__(self, exc_type, *args):
-        """Stop it, and check that all processes had the module that's meant.
-        """
+        """Stop it, and check which module was imported."""
         super().__exit__(exc_type, *args)
         expected = [os.path.realpath(self.installation.module),
                     self.installation.sha256]
-        modules = {record['pid']: record['module']
-                   for record in self.get_records() if 'module' in record}
 
-        for pid in {request['pid'] for request in self.get_requests()}:
-            if modules.get(pid) != expected and not exc_type:
-                raise Failure('Process %d has imported %s, rather than %s'
-                              % (pid, modules.get(pid), expected))
+        for record in self.get_records() if exc_type is None else ():
+            if record.get('module', expected) != expected:
+                raise Failure('A process has imported %s, rather than %s'
+                              % (record['module'], expected))
 
-        REPORTED[self.installation.name, expected[1]] += len(modules)
+        REPORTED[self.installation.name, expected[1]] += len({
+            request['pid'] for request in self.get_requests()})
 
     def get_records(self):
         """Return what the processes have recorded."""
@@ -170,12 +164,4 @@ class Server(HTTPExecutor):
         configured = {request['pid']: request['configured']
                       for request in self.get_requests()}
 
-        return [*configured.values()] == [addresses] * self.num_processes
-
-
-def _find_port():
-    """Return a port that nothing listens on."""
-    with socket.socket() as sock:
-        sock.bind(('127.0.0.1', 0))
-
-        return sock.getsockname()[1]
+        return [*configured.values()] == [addresses] * self.workers

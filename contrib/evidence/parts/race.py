@@ -12,7 +12,7 @@ from scipy.stats import fisher_exact
 
 from evidence.installation import MODULE, Installation, get_pair
 from evidence.load import Load
-from evidence.page import Check, Section
+from evidence.page import Check
 from evidence.servers import Memcached, Server, Site
 
 
@@ -24,11 +24,11 @@ NUM_ROUNDS = 4
 MAX_LOOKS = 3
 
 
-class _Subject:
+class _Case:
     """What comes of one installation."""
 
     def __init__(self, server):
-        self.title = server.installation.title
+        self.name = 'Djblets %s' % server.installation.title
         self.server = server
         self.load = Load(server, NUM_THREADS)
         self.connections = 0
@@ -38,24 +38,24 @@ class _Subject:
         before = cache.client.stats()[b'total_connections']
 
         with self.load:
-            self.load.wait(number, '%s, Djblets %s' % (what, self.title))
+            self.load.wait(number, '%s, %s' % (what, self.name))
 
         self.connections += (cache.client.stats()[b'total_connections'] -
                              before)
-        self.number = len(self.load.answers)
-        self.reported = []
-        self.other = collections.Counter(
-            {'no answer': self.load.answers.count(0)})
+        self.requests = self.server.get_requests()
+        self.start = self.requests[0]['start']
+        self.other = collections.Counter({'no answer': self.load.unanswered})
 
-        for i, request in enumerate(self.server.get_requests()):
-            for error, path in request['errors']:
-                if (error.startswith("AttributeError: 'NoneType'") and
-                        path.endswith(MODULE) and request['status'] == 500):
-                    self.reported.append(i)
-                else:
-                    self.other[error[:60]] += 1
+        for request in self.requests:
+            others = [error for error, path in request['errors']
+                      if request['status'] != 500 or
+                      not path.endswith(MODULE) or
+                      not error.startswith("AttributeError: 'NoneType'")]
+            request['mark'] = len(others) < len(request['errors'])
+            self.other.update(error[:60] for error in others)
 
-        self.found = '%d of %d' % (len(self.reported), self.number)
+        self.reported = sum(request['mark'] for request in self.requests)
+        self.found = '%d of %d' % (self.reported, len(self.requests))
 
 
 def run(options):
@@ -66,54 +66,41 @@ def run(options):
     with contextlib.ExitStack() as stack:
         cache = stack.enter_context(Memcached())
         site = Site(installations[0], cache.address)
-        subjects = [
-            _Subject(stack.enter_context(Server(site, item, 'race', 1,
-                                                NUM_THREADS)))
+        cases = [
+            _Case(stack.enter_context(Server(site, item, 'race', 1,
+                                             NUM_THREADS)))
             for item in installations
         ]
-        old, _, series = subjects
+        old, _, series = cases
 
         for i in range(NUM_ROUNDS * MAX_LOOKS):
-            for subject in subjects:
-                subject.send(options.requests // NUM_ROUNDS, cache,
-                             'Round %d' % (i + 1))
+            for case in cases:
+                case.send(options.requests // NUM_ROUNDS, cache,
+                          'Round %d' % (i + 1))
 
             p = MAX_LOOKS * fisher_exact(
-                [[len(item.reported), item.number - len(item.reported)]
-                 for item in (old, series)])[1]
+                [[case.reported, len(case.requests) - case.reported]
+                 for case in (old, series)])[1]
 
             if i % NUM_ROUNDS == NUM_ROUNDS - 1 and p < 0.01:
                 break
 
-    shown = p < 0.01 and len(old.reported) > len(series.reported)
+    shown = p < 0.01 and old.reported > series.reported
     checks = [
         Check("The report shows with 0.8.13's file and not as often with the "
               'series (Fisher, p times %d looks < 0.01)' % MAX_LOOKS,
               '%s against %s, p = %.1g' % (old.found, series.found, p),
               shown or None),
-        *(Check('It never shows with Djblets %s' % item.title, item.found,
-                not item.reported if shown else None)
-          for item in subjects[1:]),
+        *(Check('It never shows with %s' % case.name, case.found,
+                not case.reported if shown else None) for case in cases[1:]),
         Check('There is no other error with the series',
               sum(series.other.values()), not any(series.other.values())),
     ]
 
-    def plot(figure):
-        axes = figure.subplots()
-        axes.set(xlabel='Requests', ylabel='HTTP 500s as reported, in all')
-
-        for item, style in zip(subjects, ('-', '--', ':')):
-            axes.step([0, *item.reported, item.number],
-                      [*range(len(item.reported) + 1), len(item.reported)],
-                      style, where='post', label='Djblets %s' % item.title)
-
-        axes.legend()
-
-    return Section(
-        ['Djblets', 'Requests', 'As reported', 'Other errors',
-         'Connections a request'],
-        [[item.title, item.number, len(item.reported),
-          ', '.join('%d %s' % (number, name)
-                    for name, number in item.other.items()),
-          '%.2f' % (item.connections / item.number)] for item in subjects],
-        checks, plot)
+    return (['', 'As reported', 'Other errors', 'Connections a request'],
+            [[case.name, case.found, ', '.join(
+                '%d %s' % (number, name) for name, number in
+                case.other.items()),
+              '%.2f' % (case.connections / len(case.requests))]
+             for case in cases], checks,
+            (cases, ('is well', 'fails as reported'), 'the start'))

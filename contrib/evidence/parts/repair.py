@@ -10,7 +10,7 @@ import time
 
 from evidence.installation import get_pair
 from evidence.load import Load
-from evidence.page import Check, Section, plot_threads
+from evidence.page import Check
 from evidence.servers import Memcached, Server, Site
 
 
@@ -27,38 +27,33 @@ class _Case:
         cache.client.flush_all(noreply=False)
         site.set_cache(cache.address)
 
-        with Server(site, installation, 'repair') as self.server:
-            with Load(self.server) as load:
-                # A thread that has never loaded a backend has none to keep.
-                load.use_all_threads()
-                load.wait(NUM_REQUESTS, 'Before')
-                self.start = time.time()
-                load.repeat('Broken', lambda: len(self.get_told()) == 2,
-                            lambda: site.change('set_cache', BROKEN, ''))
-                broken = time.time()
-                load.wait(NUM_REQUESTS, 'Broken')
-                repaired = time.time()
-                load.repeat('Repaired',
-                            lambda: self.server.is_configured([cache.address]),
-                            lambda: site.set_cache(cache.address))
-                after = time.time()
-                load.wait(NUM_REQUESTS, 'After')
+        with Server(site, installation, 'repair') as server, \
+                Load(server) as load:
+            # A thread that has never loaded a backend has none to keep.
+            load.use_all_threads()
+            load.wait(200, 'Before')
+            self.start = time.time()
+            load.repeat('Broken', lambda: _get_number_told(server) == 2,
+                        lambda: site.change('set_cache', BROKEN, ''))
+            broken = time.time()
+            load.wait(NUM_REQUESTS, 'Broken')
+            repaired = time.time()
+            load.repeat('Repaired',
+                        lambda: server.is_configured([cache.address]),
+                        lambda: site.set_cache(cache.address))
+            after = time.time()
+            load.wait(NUM_REQUESTS, 'After')
 
-        self.requests = self.server.get_requests()
+        self.told = _get_number_told(server)
+        self.requests = server.get_requests()
 
         for request in self.requests:
             request['mark'] = (request['status'] == 500 or
-                               bool(request['errors']))
+                               request['errors'] != [])
 
-        self.before, self.broken, self.after, self.since = [
-            self.count(*times) for times in (
-                (0, self.start), (broken, repaired), (after,), (self.start,))]
-
-    def get_told(self):
-        """Return the processes that told that they tried to load it."""
-        return {record['pid'] for record in self.server.get_records()
-                if BROKEN.split('.')[0] in record.get(
-                    'logged', str(record.get('errors')))}
+        self.broken = self.count(broken, repaired)
+        self.after = self.count(after)
+        self.since = self.count(self.start)
 
     def count(self, start, end=float('inf')):
         """Return how many requests of a time failed, and how many in all."""
@@ -90,12 +85,15 @@ def run(options):
                   new.since[0] == 0 < new.broken[1]),
         ]
 
-    return Section(
-        ['Installation', 'Processes that told', 'Failed before',
-         'Failed while broken', 'Failed after the repair'],
-        [[case.name, len(case.get_told())] +
-         ['%d of %d' % counts
-          for counts in (case.before, case.broken, case.after)]
-         for case in cases], checks,
-        lambda figure: plot_threads(figure, cases, ('is well', 'fails'),
-                                    'the broken backend is stored'))
+    return (['Installation', 'Processes that told', 'Failed while broken',
+             'Failed after the repair'],
+            [[case.name, case.told, '%d of %d' % case.broken,
+              '%d of %d' % case.after] for case in cases], checks,
+            (cases, ('is well', 'fails'), 'the broken backend is stored'))
+
+
+def _get_number_told(server):
+    """Return how many processes told that they tried to load it."""
+    return len({record['pid'] for record in server.get_records()
+                if BROKEN.split('.')[0] in record.get(
+                    'logged', str(record.get('errors')))})

@@ -5,6 +5,7 @@ look at what Review Board says the changed files are.
 """
 
 import contextlib
+import functools
 import io
 import re
 import shutil
@@ -17,7 +18,7 @@ from reviewbot.tools.pyflakes import PyflakesTool
 from reviewbot.tools.testing import BaseToolTestCase, ToolTestCaseMetaclass
 
 from evidence.installation import Installation, build
-from evidence.page import Check, Section
+from evidence.page import Check
 from evidence.progress import DIRECTORY, call, say
 from evidence.servers import PASSWORD, Memcached, Server, Site
 
@@ -32,6 +33,10 @@ BAD_FILE = b'import os\nx = %s\n' % (b'1' * 90)
 _BIN = Path(sys.executable).parent
 _ROOT = DIRECTORY / 'review'
 
+# The user's settings for git and RBTools have no say.
+_call = functools.partial(call, HOME=_ROOT)
+_get = functools.partial(requests.get, timeout=60)
+
 
 def run(options):
     """Post the series for the releases."""
@@ -40,10 +45,13 @@ def run(options):
     (_ROOT / '.gitconfig').write_text(
         '[user]\nname = user1\nemail = user1@example.com\n')
     _call('git', 'init', '-q', '--bare', _ROOT / 'origin')
-    bad = [len(_lint('bad.py', BAD_FILE, *tool)) for tool in TOOLS]
-    checks = [Check('Each tool finds something in a bad file',
-                    '%d and %d remarks' % tuple(bad), all(bad))]
     rows = []
+    checks = []
+
+    for tool in TOOLS:
+        found = _lint('bad.py', BAD_FILE, *tool)
+        checks.append(Check('%s finds something in a bad file' % tool[0],
+                            ', '.join(found), found != []))
 
     with Memcached() as cache:
         installation = Installation('8.1', '6.1', patched=True)
@@ -57,37 +65,31 @@ def run(options):
                 }).raise_for_status()
 
             for release, version in CASES:
-                official = Installation(release, version).module.parent.parent
                 patches = sorted(build(version).parent.glob('*.patch'))
-                url = _post(server, version, official, patches)
-                commits = requests.get(url + 'commits/', timeout=60).json()
+                url = _post(server, release, version, patches)
+                commits = _get(url + 'commits/').json()['total_results']
                 files = {
-                    item['dest_file']: requests.get(
-                        item['links']['patched_file']['href'],
-                        timeout=60).content
-                    for item in requests.get(url + 'files/',
-                                             timeout=60).json()['files']
+                    item['dest_file']:
+                        _get(item['links']['patched_file']['href']).content
+                    for item in _get(url + 'files/').json()['files']
                 }
                 remarks = [remark for tool in TOOLS for path in files
                            for remark in _lint(path, files[path], *tool)]
-                posted = '%d of %d' % (commits['total_results'], len(patches))
-                rows.append([version, posted, ', '.join(files),
-                             ', '.join(remarks) or 'None'])
-                checks += [
-                    Check('All commits were posted for %s' % version, posted,
-                          commits['total_results'] == len(patches) > 0),
-                    Check("Review Bot's tools have nothing to say of %s"
-                          % version, '%d remarks on %d files'
-                          % (len(remarks), len(files)),
-                          not remarks and len(files) > 1),
-                ]
+                rows.append([version, ', '.join(files), ', '.join(remarks)])
+                checks.append(Check(
+                    "All commits for %s are posted, and Review Bot's tools "
+                    'have nothing to say' % version,
+                    '%d of %d, %d remarks on %d files' % (
+                        commits, len(patches), len(remarks), len(files)),
+                    commits == len(patches) and len(files) > 1 and
+                    not remarks))
 
-    return Section(['Djblets', 'Commits', 'Changed files', 'Remarks'],
-                   rows, checks)
+    return ['Djblets', 'Changed files', 'Remarks'], rows, checks, None
 
 
-def _post(server, version, official, patches):
+def _post(server, release, version, patches):
     """Post a series for a release, and return the URL of its diff."""
+    official = Installation(release, version).module.parent.parent
     say('Posting the series for %s' % version)
     clone = _ROOT / version
     git = 'git', '-C', clone
@@ -108,11 +110,6 @@ def _post(server, version, official, patches):
 
     return '%s/api/review-requests/%s/diffs/1/' % (
         server.root, re.search(r'#(\d+) posted', output).group(1))
-
-
-def _call(*argv, cwd=None):
-    """Run git or RBTools without the user's settings."""
-    return call(*argv, cwd=cwd, HOME=_ROOT)
 
 
 def _lint(path, contents, name, tool, settings):

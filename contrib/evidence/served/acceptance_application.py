@@ -9,7 +9,6 @@ from __future__ import unicode_literals
 
 import collections
 import hashlib
-import io
 import json
 import logging
 import os
@@ -21,7 +20,6 @@ import traceback
 
 
 _records = open(os.environ['ACCEPTANCE_RECORDS'], 'ab', 0)
-
 
 # What a thread's request has done: the ports it used, and its errors.
 _ports = collections.defaultdict(set)
@@ -119,5 +117,5 @@ got_request_exception.connect(_add_error, weak=False)
 logging.getLogger().addHandler(_Handler(level=logging.WARNING))
 _path = os.path.realpath(forwarding_backend.__file__.replace('.pyc', '.py'))
 
-with io.open(_path, 'rb') as fp:
+with open(_path, 'rb') as fp:
     _add(module=[_path, hashlib.sha256(fp.read()).hexdigest()])

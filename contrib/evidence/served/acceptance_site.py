@@ -31,8 +31,7 @@ def populate(num_users, num_review_requests, password):
         user = users[i % len(users)]
         review_request = ReviewRequest.objects.create(user, None)
         draft = ReviewRequestDraft.create(review_request)
-        draft.summary = 'Change of %s.' % user.username
-        draft.description = 'What this changes, and why. ' * 20
+        draft.summary = draft.description = 'Change of %s. ' % user.username
         draft.save()
         draft.target_people.add(users[i % len(users) - 1])
         review_request.publish(user)
