@@ -49,7 +49,7 @@ class Site:
     def __init__(self, installation, address):
         """Make the site, with the address of its cache, and populate it."""
         self.installation = installation
-        self.directory = DIRECTORY / 'sites' / installation.release
+        self.directory = DIRECTORY / ('site-%s' % installation.release)
         self.environ = {'DJANGO_SETTINGS_MODULE': 'reviewboard.settings',
                         'HOME': str(self.directory / 'data'),
                         'PYTHONPATH': str(self.directory / 'conf'),
