@@ -66,8 +66,7 @@ def report(parts, options):
 
     path = DIRECTORY / 'page.html'
     html = _HEAD + _tell('# The forwarding cache backend on Review Board', [
-        'Date', time.strftime('%Y-%m-%d %H:%M %Z', time.localtime(started)),
-    ], [
+        'Date', time.ctime(started)], [
         ['It took', '%d:%02d minutes' % divmod(time.time() - started, 60)],
         ['Machine', '%s, %d processors, Python %s'
          % (platform.platform(), os.cpu_count(), platform.python_version())],
@@ -82,11 +81,12 @@ def report(parts, options):
 
 def _plot(cases, labels, line):
     """Return requests by time and thread, in panels side by side, as SVG."""
-    size = -(-len(cases) // 2), 2
-    figure = Figure((10, 0.8 + 1.6 * size[0]), layout='constrained')
-    panels = figure.subplots(*size, sharex=True).flat
+    rows = -(-len(cases) // 2)
+    figure = Figure((10, 0.8 + 1.8 * rows), layout='constrained')
+    axes = None
 
-    for axes, case in zip(panels, cases):
+    for number, case in enumerate(cases, 1):
+        axes = figure.add_subplot(rows, 2, number, sharex=axes)
         axes.axvline(0, color='black', label=line)
 
         for i, label in enumerate(labels):
@@ -101,7 +101,7 @@ def _plot(cases, labels, line):
         axes.set_title(case.name, fontsize=8)
         axes.set(xlabel='Seconds', ylabel='Threads', yticks=[])
 
-    figure.legend(*panels[0].get_legend_handles_labels(),
+    figure.legend(*axes.get_legend_handles_labels(),
                   loc='outside upper center', ncols=3)
     svg = io.StringIO()
     figure.savefig(svg, format='svg')
