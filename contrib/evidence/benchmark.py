@@ -2,7 +2,7 @@
 
 The official module, the patched one and the bare target, this one twice, take
 turns. What the two bare ones differ by is noise. pyperf's runner can't take
-turns, and not on Python 2.7, so its statistics and files are used.
+turns, and doesn't run on Python 2.7, so its statistics and files are used.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import os
 import platform
 import random
 import shutil
+import signal
 import socket
 import statistics
 import subprocess
@@ -145,7 +146,7 @@ def measure(plan, rounds, num_values, seconds):
 
 
 def make_row(version, name, results, benchmarks, errors):
-    """Return a row of a table."""
+    """Return a row of a table, with the errors of release and series."""
     keys = [(version, name, variant) for variant in VARIANTS]
     medians = [list(map(statistics.median, results[key])) for key in keys]
     totals = [benchmarks[key].median() for key in keys]
@@ -160,7 +161,7 @@ def make_row(version, name, results, benchmarks, errors):
     return [name] + [
         benchmarks[keys[i]].format_value(totals[i]) for i in (0, 2, 3)
     ] + ['%.0f %%' % (100 * noise - 100), '%.2f (%.2f)' % (ratio, worst),
-         verdict, errors[keys[2]] or '']
+         verdict, ' and '.join(str(errors[key]) for key in keys[2:])]
 
 
 def plot(benchmarks):
@@ -197,6 +198,9 @@ def main():
                         help='a rough run, for trying it out')
     size = (2, 2, 0.002) if parser.parse_args().quick else (3, 3, 0.008)
     started, load = time.time(), os.getloadavg()[0]
+
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
 
     try:
         plan, text = make_plan()
@@ -235,11 +239,12 @@ def main():
     plot(benchmarks)
     pyperf.BenchmarkSuite(list(benchmarks.values())).dump(
         str(BUILD / 'pyperf.json'), replace=True)
-    print(*text, 'More than in the release, beyond the noise, in all rounds '
+    print(*text, 'More than in the release, beyond the noise, over all rounds '
           '(and in the worst one):' + (''.join(more) or '\n  Nothing.'),
           'The plot: %s' % (BUILD / 'plot.svg'), sep='\n\n')
 
-    return int(max(shares) > 0.5)
+    return int(max(shares) > 0.5 or any(
+        count for key, count in errors.items() if key[2] == 'series'))
 
 
 if __name__ == '__main__':

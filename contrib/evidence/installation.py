@@ -50,7 +50,7 @@ class Installation:
         """
         python, backend, requirements = RELEASES[release]
         self.backend = 'django.core.cache.backends.memcached.%s' % backend
-        djblets = 'Djblets==%s' % version
+        djblets = 'Djblets===%s' % version
         self.release = release
         self.title = version + (" with %s's file" % swapped if swapped else '')
 
@@ -71,7 +71,7 @@ class Installation:
 
         if swapped:
             call(self.python, '-m', 'pip', 'install', '--no-deps', '--upgrade',
-                 '--target', directory / 'swapped', 'Djblets==' + swapped)
+                 '--target', directory / 'swapped', 'Djblets===' + swapped)
             shutil.copy(directory / 'swapped' / MODULE, self.module)
 
         self.sha256 = _get_hash(self.module)
@@ -93,8 +93,7 @@ def make_environment(directory, name, packages, *create):
 
 def get_pair(release, version):
     """Return the installations of a release of Djblets and of its series."""
-    return [Installation(release, version, patched)
-            for patched in (False, True)]
+    return [Installation(release, version, item) for item in (False, True)]
 
 
 @functools.lru_cache(None)

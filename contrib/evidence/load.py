@@ -71,7 +71,7 @@ class Load:
             try:
                 session.get(self.server.root + path, timeout=60,
                             allow_redirects=False)
-            except requests.RequestException:
+            except Exception:
                 self.unanswered += 1
 
     def wait(self, number, what, until=lambda: False):
@@ -87,7 +87,7 @@ class Load:
                     raise Failure('HTTP status %(status)d for %(path)s'
                                   % request)
 
-            if self.unanswered > number:
+            if self.unanswered > len(self._clients):
                 raise Failure('No answer to %d requests' % self.unanswered)
 
             if len(new) >= number:

@@ -5,11 +5,10 @@ import io
 import os
 import platform
 import time
+import traceback
 
 from markdown import markdown
 from matplotlib.figure import Figure
-from mirakuru.exceptions import ExecutorError
-from requests import RequestException
 from tabulate import tabulate
 
 from evidence.progress import DIRECTORY, Failure
@@ -45,16 +44,17 @@ def report(parts, options):
     cases with a name, a start and requests, which have a mark or not, labels
     for those without and with one, and for the start.
     """
-    started = time.time()
-    holds = True
-    html = ''
+    started, holds, html = time.time(), True, ''
 
     for part in parts:
         try:
             headers, rows, checks, plot = part.run(options)
-        except (ExecutorError, Failure, RequestException) as e:
+        except Exception as e:
+            if not isinstance(e, Failure):
+                traceback.print_exc()
+
             headers, rows, plot = [], [], None
-            checks = [Check('It can be run', e, False)]
+            checks = [Check('It can be run', e, None)]
 
         holds = holds and all(check.holds for check in checks)
         html += _tell('## ' + part.__doc__, headers, rows, [

@@ -1,6 +1,7 @@
 """What a run shows while it's under way, and where it works."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -41,10 +42,15 @@ def call(*argv, cwd=None, **environ):
     with subprocess.Popen(argv, env=dict(os.environ, **environ), cwd=cwd,
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, encoding='utf-8',
-                          errors='replace') as process:
-        for line in process.stdout:
-            lines.append(line)
-            show(line.strip()[:65])
+                          errors='replace', start_new_session=True) as process:
+        try:
+            for line in process.stdout:
+                lines.append(line)
+                show(line.strip()[:65])
+        except KeyboardInterrupt:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait()
+            raise
 
     if process.returncode:
         raise Failure('"%s" ended with status %d:\n%s'

@@ -75,7 +75,7 @@ def run(options):
 
         for i in range(NUM_ROUNDS * MAX_LOOKS):
             for case in cases:
-                case.send(options.requests // NUM_ROUNDS, cache,
+                case.send(-(-options.requests // NUM_ROUNDS), cache,
                           'Round %d' % (i + 1))
 
             p = MAX_LOOKS * fisher_exact(

@@ -34,7 +34,8 @@ _BIN = Path(sys.executable).parent
 _ROOT = DIRECTORY / 'review'
 
 # The user's settings for git and RBTools have no say.
-_call = functools.partial(call, HOME=_ROOT)
+_call = functools.partial(call, HOME=_ROOT, XDG_CONFIG_HOME=_ROOT,
+                          GIT_CONFIG_NOSYSTEM='1')
 _get = functools.partial(requests.get, timeout=60)
 
 
@@ -45,8 +46,7 @@ def run(options):
     (_ROOT / '.gitconfig').write_text(
         '[user]\nname = user1\nemail = user1@example.com\n')
     _call('git', 'init', '-q', '--bare', _ROOT / 'origin')
-    rows = []
-    checks = []
+    rows, checks = [], []
 
     for tool in TOOLS:
         found = _lint('bad.py', BAD_FILE, *tool)

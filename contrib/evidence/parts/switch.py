@@ -30,7 +30,7 @@ LAYOUTS = {'A to B': ('A', 'B'), 'A, C to B, C': ('AC', 'BC')}
 CASES = (('4.0', '2.3.4', (8, 8)), ('6.0', '4.0', (8, 8)),
          ('8.1', '6.1', (0, 1)))
 
-#: A thread that used A in one of so many last requests still talks to A.
+#: A thread that used a server in one of so many last requests talks to it.
 NUM_LAST = 20
 
 
@@ -46,7 +46,7 @@ class _Case:
         for cache in caches.values():
             cache.client.flush_all(noreply=False)
 
-        with Server(site, installation, 'switch') as server, \
+        with Server(site, installation, 'switch-%d' % len(old)) as server, \
                 Load(server) as load:
             load.use_all_threads()
             load.wait(200, 'On A')
@@ -60,19 +60,19 @@ class _Case:
 
         for request in self.requests:
             request['mark'] = caches['A'].port in request['ports']
-            threads.setdefault(request['thread'], []).append(request['mark'])
+            threads.setdefault(request['thread'], []).append(request['ports'])
 
-        self.stale = sum(any(marks[-NUM_LAST:]) for marks in threads.values())
-        self.found = '%d of %d threads' % (self.stale, len(threads))
-        self.used = any(request['mark'] for request in self.requests)
-        self.errors = sum(request['status'] == 500
-                          for request in self.requests)
+        last = [sum(ports[-NUM_LAST:], []) for ports in threads.values()]
+        self.stale, self.moved = [
+            sum(caches[name].port in ports for ports in last) for name in 'AB']
+        self.found = '%d of %d threads, %d use B' % (
+            self.stale, len(threads), self.moved)
+        self.errors = sum(item['status'] >= 500 for item in self.requests)
 
 
 def run(options):
     """Change the server in each installation and layout."""
-    cases = []
-    checks = []
+    cases, checks = [], []
 
     for release, version, numbers in CASES:
         pair = get_pair(release, version)
@@ -85,9 +85,9 @@ def run(options):
             for layout, number in zip(LAYOUTS, numbers):
                 cases += [_Case(site, item, layout, caches) for item in pair]
                 checks.append(Check(
-                    'No thread stays on A: %s' % cases[-1].name,
-                    cases[-1].found,
-                    cases[-1].stale == 0 if cases[-1].used else None))
+                    'All threads go to B, and none stays on A: %s'
+                    % cases[-1].name, cases[-1].found,
+                    (cases[-1].stale, cases[-1].moved) == (0, 8)))
 
                 if number:
                     checks.append(Check(
