@@ -37,14 +37,14 @@ VARIANTS = [
           '            params = dict(settings.CACHES.get('
           'self._cache_name, {}))\n'
           '            generation = _generations[self._cache_name]\n'),
-         ('                backend = self._build_backend()\n',
+         ('                self._backend = self._build_backend()\n',
           '                import importlib\n\n'
           '                try:\n'
           '                    path = params.pop("BACKEND").rsplit(".", 1)\n'
           '                    module = importlib.import_module(path[0])\n'
           '                except (ImportError, KeyError):\n'
           '                    return self._build_backend()\n\n'
-          '                backend = getattr(module, path[1])(\n'
+          '                self._backend = getattr(module, path[1])(\n'
           '                    params.pop("LOCATION", ""), params)\n')],
         ['resets', 'first-access-and-reset']),
 
@@ -69,10 +69,13 @@ VARIANTS = [
     Variant(
         'old-closed-before-published',
         'An access may have a backend that is closed already.',
-        [('            old_backend, self._backend = self._backend, backend\n',
-          '            if self._backend is not None:\n'
-          '                self._backend.close()\n\n'
-          '            self._backend, old_backend = backend, None\n')],
+        [('                old_backend = self._backend\n'
+          '                self._backend = self._build_backend()\n',
+          '                backend = self._build_backend()\n'
+          '                old_backend = None\n\n'
+          '                if self._backend is not None:\n'
+          '                    self._backend.close()\n\n'
+          '                self._backend = backend\n')],
         ['access-and-reset', 'access-and-same-reset']),
 
     Variant(

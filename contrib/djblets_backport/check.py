@@ -63,11 +63,11 @@ CONTENTS = (
 #: These with the series, and what's left without its change of siteconfig.
 #: "python3 tests/test_check.py" brings this up to date with the module.
 PATCHED = {
-    '5fa516fbb8a07912783ac627bf94f31af9abdbc0': '',
-    'b9393620edc342bdab3a98b5319a41ee81670317': '',
-    '9575686ddff135124dd2e0878e8c194356371ea6': 'siteconfig',
-    '47f976e8b23079ef6d78aca73871f3abc9d89080': 'siteconfig',
-    '0e7e6a15d8f5d9ba1021e805e7fba1d17f451a8c': '',
+    '591a7e6b4525e0b2c9d8bf7f15ce6712ac26d286': '',
+    'e44e8caa9d1608bf0ea51034e0a39b4d01f85ede': '',
+    'b50371e6d0914bffcc48dbbcd3adc97a69cb05a4': 'siteconfig',
+    '9a5db71ed0f65bab3f74a6cfe5566297f9a40501': 'siteconfig',
+    '66c38528afc7a0af745b8288457044f235e317c2': '',
 }
 
 #: The revision of the series in PATCHED, and the modules of older ones.

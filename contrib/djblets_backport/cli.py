@@ -132,7 +132,8 @@ def _build(options):
         _show_made(final, names, lines + [
             'Next, with the pip of the server\'s Python:',
             '  pip install --no-deps ' + shlex.quote(str(final / name)),
-            'Then restart the server. "backport check" tells if it took.'])
+            'Then restart the server. Run by that Python, check.py tells if '
+            'it took.'])
 
 
 def _series(options):

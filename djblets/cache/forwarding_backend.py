@@ -94,7 +94,8 @@ class ForwardingCacheBackend(object):
                     # Others go on with the old one, even if this one fails.
                     self._load_gen = generation
 
-                backend = self._build_backend()
+                old_backend = self._backend
+                self._backend = self._build_backend()
             except BaseException as e:
                 if self._backend is None or not isinstance(e, Exception):
                     # The next access has to try again.
@@ -104,7 +105,6 @@ class ForwardingCacheBackend(object):
                 logger.exception('Cannot load cache "%s"', self._cache_name)
                 return
 
-            old_backend, self._backend = self._backend, backend
             self._load_gen = generation
         finally:
             self._loader = None
