@@ -113,7 +113,7 @@ def _get_hard_jobs(version, environment, is_long):
               [STRESS, '--broken'], _get_tree(version, 'released'))
     yield Job('processes of %s' % version, environment,
               [RUN_SUITE, os.path.join(TESTS, 'test_processes.py')], patched,
-              count=2)
+              count=3)
 
 
 def _get_control_jobs(releases, pythons, is_all):

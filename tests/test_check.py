@@ -92,7 +92,7 @@ class CheckTests(unittest.TestCase):
                 ('6.1', (), newer, 1, 'is that of 5.0 - 6.1'),
                 ('6.1', (0,), newer, 0, 'has revision 2'),
                 ('6.1', (), {MODULE: b'old'}, 1, 'revision 1 is superseded'),
-                ('6.1', (), {MODULE: b'new'}, 2, 'is that of no release'),
+                ('6.1', (), {MODULE: b'new'}, 2, 'is of no release'),
                 ('6.1', (), {MODULE: b''}, 0, 'nothing to mend'),
                 ('6.1', (), {MODULE: b'', MODULE + 'c': b'c'}, 2, 'bytecode')):
             output = self.check(status, self.make(

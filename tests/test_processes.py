@@ -1,4 +1,4 @@
-"""Tests of a site's processes and async views, on the Djblets in use.
+"""Tests of a site's processes, interrupts and async views, on any Djblets.
 
 They are run by run_suite.py, which can't be with the tool's tests. A process
 of the site is this file, too: it's told on its standard input what to do.
@@ -92,6 +92,24 @@ class ProcessesTests(unittest.TestCase):
             ]
 
         self.assertEqual(timeouts, [300, 77, 77, 300, 300])
+
+    def test_interrupted_swap(self):
+        """Testing a reset with an interrupt as the new backend is put there"""
+        from djblets.cache.forwarding_backend import ForwardingCacheBackend
+
+        class _Interrupted(ForwardingCacheBackend):
+            def __setattr__(self, name, value):
+                if name == '_backend' and interrupts:
+                    raise interrupts.pop()
+
+                super(_Interrupted, self).__setattr__(name, value)
+
+        interrupts = []
+        cache = _Interrupted('forwarded_backend', {})
+        backend = cache.backend
+        interrupts.append(KeyboardInterrupt)
+        self.assertRaises(KeyboardInterrupt, cache.reset_backend)
+        self.assertIsNot(cache.backend, backend)
 
 
 def get_backend(timeout):

@@ -121,8 +121,8 @@ def check(place):
     elif revision:
         status, state = 1, 'patched, but revision %d is superseded' % revision
     else:
-        status, state = 2, ('changed: its module, %s, is that of no release '
-                            'and of no revision' % blob)
+        status, state = 2, ('changed: its module, %s, is of no release and no '
+                            'revision, and a wheel would replace it' % blob)
 
     steps = 'nothing'
 
@@ -166,7 +166,7 @@ def main(argv=None):
     lines += ['Next: %s.' % found['next']]
 
     if found['releases'] == CONTENTS[0].releases:
-        lines += ['(Upgrading to 0.8.29 would mend the first of these.)']
+        lines += ['(Djblets 0.8.29 ends the HTTP 500s, but can lose resets.)']
 
     text = (json.dumps(found, indent=2, sort_keys=True) if options.json
             else '\n'.join(lines))
@@ -196,7 +196,7 @@ def _find_python(python):
 
     if process.returncode or not output:
         raise IOError('%s is no Python that works: %s' % (
-            python, ' '.join(_to_text(errors).split())))
+            python, ' '.join(_to_text(errors).split())[-99:]))
 
     path = getattr(os, 'fsdecode', str)(output.splitlines()[-1])
 

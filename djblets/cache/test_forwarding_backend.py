@@ -179,10 +179,11 @@ class ForwardingCacheBackendTests(unittest.TestCase):
 
     def run(self, result=None):
         # Django keeps no caches from other tests for a new thread.
-        Task(lambda: super(ForwardingCacheBackendTests, self)
-             .run(result)).join()
+        task = Task(lambda: super(ForwardingCacheBackendTests, self)
+                    .run(result))
+        task.join()
 
-        return result
+        return task.result()
 
     def setUp(self):
         super(ForwardingCacheBackendTests, self).setUp()
