@@ -1,4 +1,4 @@
-"""Tests of a site's processes, interrupts and async views, on any Djblets.
+"""Tests of processes, async views and interrupts, on the Djblets in use.
 
 They are run by run_suite.py, which can't be with the tool's tests. A process
 of the site is this file, too: it's told on its standard input what to do.
@@ -24,7 +24,7 @@ except ImportError:
 
 
 class ProcessesTests(unittest.TestCase):
-    """Tests of a site's processes and async views."""
+    """Tests of a site's processes, of async views and interrupts."""
 
     def start(self, directory):
         """Start a process of the site."""

@@ -41,3 +41,9 @@ class TryOutTests(ScratchTestCase):
         """Testing try_out with tests that fail"""
         with self.assertRaisesRegex(BackportError, '(?s)exit status 3.*Oops'):
             self.try_out('0.8.13', script='echo Oops; exit 3')
+
+    def test_without_environments(self):
+        """Testing try_out with environments that can't be made"""
+        missing = mock.MagicMock()
+        missing.__contains__.side_effect = OSError('There is no tox')
+        self.assertEqual(self.try_out('6.1', missing), ['NOT TRIED OUT'])
