@@ -22,18 +22,6 @@ class EnvironmentFailure(Exception):
     """An environment could not be made, and the message says why."""
 
 
-class MissingInterpreter(EnvironmentFailure):
-    """This machine lacks the Python that an environment needs."""
-
-    def __init__(self, environment):
-        """Initialize the error, given the name of the environment."""
-        version = re.sub(r'py(\d)(\d+).*', r'\1.\2', environment)
-
-        super(MissingInterpreter, self).__init__(
-            'There is no Python %s on this machine. "pyenv install %s" brings '
-            'it.' % (version, version))
-
-
 def get_build_dir():
     """Return the directory for what is made, and kept for the next time.
 
@@ -52,36 +40,6 @@ def get_build_dir():
         raise EnvironmentFailure('%s belongs to somebody else.' % path)
 
     return path
-
-
-def get_python(environment, workdir=None, progress=None):
-    """Return the Python of one environment.
-
-    Args:
-        environment (str):
-            The name of the environment.
-
-        workdir (str, optional):
-            As for :py:func:`get_pythons`.
-
-        progress (callable, optional):
-            As for :py:func:`get_pythons`.
-
-    Returns:
-        str:
-        The path of the Python.
-
-    Raises:
-        EnvironmentFailure:
-            The environment could not be made. It's
-            :py:class:`MissingInterpreter` where that is the reason.
-    """
-    python = get_pythons([environment], workdir, progress)[environment]
-
-    if python is None:
-        raise MissingInterpreter(environment)
-
-    return python
 
 
 def get_pythons(environments, workdir=None, progress=None):
@@ -109,10 +67,8 @@ def get_pythons(environments, workdir=None, progress=None):
     progress = progress or (lambda text: None)
     workdir = workdir or os.path.join(get_build_dir(), 'tox')
     tox = _get_tox(progress)
-    result = {
-        name: os.path.join(workdir, name, 'bin', 'python')
-        for name in environments
-    }
+    result = {name: os.path.join(workdir, name, 'bin', 'python')
+              for name in environments}
     missing = [name for name in environments
                if not os.path.exists(result[name])]
 
@@ -136,6 +92,21 @@ def get_pythons(environments, workdir=None, progress=None):
                 'The environment %s could not be made:\n%s' % (name, output))
 
     return result
+
+
+def describe_missing(environment):
+    """Return what to tell where an environment's interpreter is missing.
+
+    Args:
+        environment (str):
+            The name of the environment.
+
+    Returns:
+        str:
+        The sentences, which name the version and how to get it.
+    """
+    return re.sub(r'py(\d)(\d+).*', r'There is no Python \1.\2 on this '
+                  r'machine. "pyenv install \1.\2" brings it.', environment)
 
 
 def _get_tox(progress):

@@ -13,7 +13,7 @@ import tempfile
 import xml.etree.ElementTree as ElementTree
 
 from controls import check_controls, write_controls
-from environments import (CHECKOUT, EnvironmentFailure, MissingInterpreter,
+from environments import (CHECKOUT, EnvironmentFailure, describe_missing,
                           get_build_dir, get_pythons)
 from jobs import BROKEN, EXPLORE, NEWEST, OLDEST, TOOLS, get_jobs
 from trees import TREES, make_trees
@@ -274,7 +274,7 @@ def sum_up(results, missing_jobs, is_recording):
 
     for job in missing_jobs:
         all_results += job.count * [Result(
-            job.name, 'skipped', str(MissingInterpreter(job.environment)))]
+            job.name, 'skipped', describe_missing(job.environment))]
 
     total = collections.Counter(item.kind for item in all_results)
     missing = collections.Counter(

@@ -14,7 +14,7 @@ class TryOutTests(ScratchTestCase):
         """Try a wheel out with Pythons that run a script instead."""
         python = self.write('python', b'#!/bin/sh\n%s\n' % script.encode())
         python.chmod(0o755)
-        tox = {'EnvironmentFailure': OSError, 'MissingInterpreter': str,
+        tox = {'EnvironmentFailure': OSError, 'describe_missing': str,
                'get_pythons': lambda names, workdir, progress: {
                    name: None if name in missing else str(python)
                    for name in names}}

@@ -94,10 +94,10 @@ class MakeWheelTests(ScratchTestCase):
 
     def test_with_pip_of_python27(self):
         """Testing make_wheel with pip of Python 2.7"""
-        try:
-            python = environments.get_python('py27-django16',
-                                             str(self.directory))
-        except environments.MissingInterpreter as e:
-            self.skipTest(str(e))
+        name = 'py27-django16'
+        python = environments.get_pythons([name], str(self.directory))[name]
+
+        if not python:
+            self.skipTest(environments.describe_missing(name))
 
         self.check_installing(python, '0.8.13')

@@ -58,7 +58,7 @@ def try_out(version, wheel):
                              % (where, _try(pythons[name], wheel, tests)))
             elif name in pythons and name not in there:
                 lines.append('NOT TRIED OUT %s: %s'
-                             % (where, tox['MissingInterpreter'](name)))
+                             % (where, tox['describe_missing'](name)))
 
     return lines
 

@@ -69,15 +69,15 @@ def make_plan():
             del TARGETS[target]
 
     for version, name in STACKS.items():
-        try:
-            python = environments.get_python(name, progress=show)
-        except environments.MissingInterpreter as e:
-            missing.append('Left out: Djblets %s. %s' % (version, e))
-            continue
+        python = environments.get_pythons([name], progress=show)[name]
 
-        made = trees.make_trees(version, show)
-        plan += [(version, python, made, target) for target in TARGETS
-                 if target != 'redis' or version == '6.1']
+        if python:
+            made = trees.make_trees(version, show)
+            plan += [(version, python, made, target) for target in TARGETS
+                     if target != 'redis' or version == '6.1']
+        else:
+            missing.append('Left out: Djblets %s. %s' % (
+                version, environments.describe_missing(name)))
 
     return plan, missing
 

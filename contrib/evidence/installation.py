@@ -19,8 +19,7 @@ MODULE = 'djblets/cache/forwarding_backend.py'
 _PYENV = Path(os.environ.get('PYENV_ROOT', Path.home() / '.pyenv'))
 
 #: The Review Boards: their Python, the cache backend that their settings form
-#: chooses, and what they're installed with. Where they only set lower bounds,
-#: it's the newest that works with them.
+#: chooses, and what else they're installed with: the newest that works.
 RELEASES = {
     '2.0.16': ('2.7', 'MemcachedCache', '''
         Django==1.6.11 Markdown==2.4.1 Pillow==6.2.2 Pygments==2.5.2
@@ -64,7 +63,8 @@ class Installation:
         self.python = make_environment(
             directory, self.name,
             ['ReviewBoard==' + release, *requirements.split(), djblets],
-            'virtualenv', '--clear', *('--python=%s' % path for path in (
+            'virtualenv', '--clear', '--pip=embed', '--setuptools=embed',
+            '--wheel=embed', *('--python=%s' % path for path in (
                 python, *_PYENV.glob('versions/%s.*/bin/python' % python))))
         self.module = next(directory.glob('lib/python*/site-packages/' +
                                           MODULE))
