@@ -20,7 +20,7 @@ MODULE = check.MODULE_PATH
 def get_patched():
     """Return what check.PATCHED has to be."""
     return {
-        releases.get_blob_id(series.get_changes(archives.fetch(
+        check.get_blob_id(series.get_changes(archives.fetch(
             row.releases[0]))[0].files[MODULE]):
         'siteconfig' if 'siteconfig' in row.defects else ''
         for row in releases.CONTENTS
@@ -38,7 +38,7 @@ class CheckTests(unittest.TestCase):
         # A copy runs, without the package, to which "old" is of revision 1.
         self.script = self.dir / 'check.py'
         self.script.write_text(Path(check.__file__).read_text().replace(
-            *check.SUPERSEDED, releases.get_blob_id(b'old')))
+            *check.SUPERSEDED, check.get_blob_id(b'old')))
 
     def make(self, place, version, *numbers, **others):
         """Put a release somewhere, with some of the changes of the series."""
@@ -80,6 +80,7 @@ class CheckTests(unittest.TestCase):
         """Testing check with releases, patched, half, otherwise and not"""
         newer = {MODULE: archives.fetch('6.1')[MODULE].replace(
             b'\n\n', b'\n\nfrom __future__ import annotations\n\n\n', 1)}
+        self.assertIn('6.1', releases.find_content(newer[MODULE]).releases)
 
         for version, numbers, others, status, text in (
                 ('0.8.13', (), {}, 1, 'can fail on None'),

@@ -97,10 +97,7 @@ def check(place):
     version = _find_version(place)
     release = re.match(r'[\d.]+(?=$|\+forwarding)', version or '')
 
-    # The branches after 6.1 have its module with one more import.
-    plain = re.sub(b'from __future__ import annotations\n+', b'', source)
-    blob, known = [hashlib.sha1(b'blob %d\0' % len(data) + data).hexdigest()
-                   for data in (source, plain)]
+    blob, known = get_blob_id(source), get_known_blob_id(source)
     row = next((row for row in CONTENTS if row.blob == known), None)
     revision = REVISION if known in PATCHED else SUPERSEDED.get(blob)
     names = (row.defects if row else PATCHED.get(known, '')).split()
@@ -139,6 +136,20 @@ def check(place):
         'defects': [DEFECTS[name] for name in DEFECTS if name in names],
         'next': steps,
     }
+
+
+def get_blob_id(data):
+    """Return the ID that git gives to the contents of a file."""
+    return hashlib.sha1(b'blob %d\0' % len(data) + data).hexdigest()
+
+
+def get_known_blob_id(source):
+    """Return the blob ID of a module as a release has it.
+
+    The branches after 6.1 have its module with one more import.
+    """
+    return get_blob_id(
+        re.sub(b'from __future__ import annotations\n+', b'', source))
 
 
 def main(argv=None):

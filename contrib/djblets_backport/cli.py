@@ -14,8 +14,7 @@ import tempfile
 
 from . import BackportError, BadInput, check
 from .archives import fetch, find_version, read, update
-from .releases import (CONTENTS, RELEASES, find_content, find_release,
-                       get_blob_id)
+from .releases import CONTENTS, RELEASES, find_content, find_release
 from .series import get_changes, make_series
 from .tryout import try_out
 from .wheel import make_wheel
@@ -156,7 +155,7 @@ def _series(options):
         'Its module is that of %s to %s.'
         % (content.releases[0], content.releases[-1]) if content else
         'Its module is that of no release (%s): read the patches.'
-        % get_blob_id(module),
+        % check.get_blob_id(module),
         'Next, in a checkout:',
         '  git am %s/*.patch' % shlex.quote(os.path.abspath(final))])
 

@@ -8,12 +8,11 @@ the first release that has it. Its defects are in ``check.py``.
 import collections
 import csv
 import datetime
-import hashlib
 import os
 import re
 
 from . import BadInput
-from .check import CONTENTS as KNOWN, DEFECTS, REVISION
+from .check import CONTENTS as KNOWN, DEFECTS, REVISION, get_known_blob_id
 
 
 #: What the patched wheels have in their version after the release's.
@@ -81,18 +80,13 @@ def find_release(version):
     near = re.sub(r'(\.0)+$', '', match.group(1) if match else version)
     near = [name for name in (near, near + '.0') if name in RELEASES]
 
-    raise BadInput('%s is %s; what can be patched is %s'
-                   % (version, 'a pre-release' if match else 'no release',
-                      near[0] if near else 'the final releases from %s to %s'
-                      % (_versions[0], _versions[-1])))
-
-
-def get_blob_id(data):
-    """Return the ID that git gives to the contents of a file."""
-    return hashlib.sha1(b'blob %d\0' % len(data) + data).hexdigest()
+    raise BadInput('%s is %s; what can be patched is %s' % (
+        version, 'a pre-release' if match else 'no release that is known',
+        near[0] if near else 'the final releases from %s to %s ("backport '
+        'releases --update" adds newer ones)' % (_versions[0], _versions[-1])))
 
 
 def find_content(module):
     """Return the content that a module is, or None if it's no release's."""
     return next((content for content in CONTENTS
-                 if content.blob == get_blob_id(module)), None)
+                 if content.blob == get_known_blob_id(module)), None)

@@ -12,10 +12,9 @@ import string
 
 from . import BadInput
 from .archives import TESTS_PATH
-from .check import DEFECTS, MODULE_PATH, SITECONFIG_PATH
+from .check import DEFECTS, MODULE_PATH, SITECONFIG_PATH, get_blob_id
 from .graft import GraftError, graft_module, graft_siteconfig
-from .releases import (HERE, PAYLOAD, REVISION_DATE, find_content,
-                       get_blob_id)
+from .releases import HERE, PAYLOAD, REVISION_DATE, find_content
 
 
 #: The mail of a commit. The address is one that can't exist.
