@@ -93,13 +93,13 @@ def main():
             assert controls, '%s is not shown to find a thing' % scenario.name
 
             for name in controls * (not (options.broken or options.variant)):
-                count += run_test(suite, '%s in %s' % (scenario.name, name),
-                                  apply(name, source), scenario, 2, True)
+                run_test(suite, '%s in %s' % (scenario.name, name),
+                         apply(name, source), scenario, 2, True)
     except (IOError, VariantError) as e:
         parser.error('%s' % e)
 
     failed = len(suite.findall('*/failure'))
-    print('%d schedules: %d passed, %d failed'
+    print('%d schedules of the module; %d tests passed, %d failed'
           % (count, len(suite) - failed, failed))
     ElementTree.ElementTree(suite).write(options.xunit, 'utf-8')
 
