@@ -5,6 +5,7 @@ import sys
 from unittest import mock
 
 import environments
+from jobs import TOOLS
 from scratch import ScratchTestCase
 
 
@@ -17,10 +18,9 @@ class GetPythonsTests(ScratchTestCase):
             {"started": null, "completed": null, "periodic": true, "versions":
              [{"filename": "pip-99-py3-none-any.whl", "source": "manual",
                "found_date": null, "release_date": null}]}''')
-        name = 'py%d%d-tools' % sys.version_info[:2]
 
         with mock.patch.dict(os.environ, VIRTUALENV_OVERRIDE_APP_DATA=str(
                 self.directory)):
-            python = environments.get_pythons([name], str(self.directory))
+            python = environments.get_pythons([TOOLS], str(self.directory))
 
-        self.assertTrue(os.path.exists(python[name]))
+        self.assertTrue(os.path.exists(python[TOOLS]))

@@ -58,7 +58,7 @@ class GraftTests(unittest.TestCase):
                 graft_module(source, OURS)
 
     def test_siteconfig(self):
-        """Testing graft_siteconfig with releases that use isinstance"""
+        """Testing graft_siteconfig with isinstance, and without it"""
         for version in ('0.9', '1.0.18', '2.3.4', '4.0'):
             released = read(version, check.SITECONFIG_PATH)
             diff = difflib.ndiff(released.split(),

@@ -25,10 +25,11 @@ class ReleasesTests(ScratchTestCase):
     def test_find_release_with_bad_versions(self):
         """Testing find_release with what is no final release"""
         for version, message in (
-                ('5.0.0', 'known; what can be patched is 5.0'),
+                ('5.0.0', 'no known release; what can be patched is 5.0'),
                 ('4.0beta1', 'a pre-release; what can be patched is 4.0'),
                 ('5.3rc2', 'a pre-release; .* 0.8.12 to 6.1'),
-                ('7.0', 'no release .* 6.1 .*--update'),
-                ('../x', 'no release .* 0.8.12 to 6.1')):
+                ('0.8.1', 'no known release; .* 0.8.12 to 6.1'),
+                ('7.0', 'no known release; .* to 6.1 .*releases --update'),
+                ('../x', 'no known release; .* 0.8.12 to 6.1')):
             with self.assertRaisesRegex(BadInput, message):
                 releases.find_release(version)

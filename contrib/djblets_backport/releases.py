@@ -81,12 +81,14 @@ def find_release(version):
     near = [name for name in (near, near + '.0') if name in RELEASES]
 
     raise BadInput('%s is %s; what can be patched is %s' % (
-        version, 'a pre-release' if match else 'no release that is known',
+        version, 'a pre-release' if match else 'no known release',
         near[0] if near else 'the final releases from %s to %s ("backport '
         'releases --update" adds newer ones)' % (_versions[0], _versions[-1])))
 
 
 def find_content(module):
     """Return the content that a module is, or None if it's no release's."""
-    return next((content for content in CONTENTS
-                 if content.blob == get_known_blob_id(module)), None)
+    blob = get_known_blob_id(module)
+
+    return next((content for content in CONTENTS if content.blob == blob),
+                None)

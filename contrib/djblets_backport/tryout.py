@@ -45,7 +45,7 @@ def try_out(version, wheel):
             if None in pythons.values():
                 pythons = tox['get_pythons'](names, workdir, logger.info)
         except tox['EnvironmentFailure'] as e:
-            return ['NOT TRIED OUT: %s' % str(e).split('\n')[0]]
+            return ['NOT TRIED OUT: %s' % str(e).partition(':\n')[0]]
 
         there = [name for name in names if pythons.get(name)]
 
