@@ -31,7 +31,7 @@ setup(
     },
     package_data={
         'djblets_backport': ['archives.sha256', 'messages/*.txt',
-                             'releases.tsv'],
+                             'releases.tsv', 'tox.ini'],
     },
     entry_points={
         'console_scripts': ['djblets-backport = djblets_backport.cli:main'],

@@ -10,9 +10,9 @@ import os
 import sys
 
 import variants
-from environments import CHECKOUT, get_pythons
-from trees import TREES, make_variant
+from trees import CHECKOUT, TREES, make_variant
 
+from djblets_backport.environments import get_pythons
 from djblets_backport.releases import RELEASES
 
 
@@ -28,9 +28,6 @@ BROKEN = (OLDEST, '0.8.14')
 
 #: The environment for the tests of the tool and for the linters.
 TOOLS = 'py%d%d-tools' % sys.version_info[:2]
-
-#: 4.0 needs a newer Python than the others with the same module.
-UNFIT = ('4.0', 'py37-django32')
 
 #: The variants that can't be made of the newest release.
 OLD_VARIANTS = ('receiver-left',)
@@ -93,11 +90,10 @@ def get_jobs(releases, pythons, options, nose_args):
 
     for content, names in releases:
         for version in names:
-            for environment in _get_environments(content, pythons):
-                if (version, environment) != UNFIT:
-                    yield Job('%s with the series' % version, environment,
-                              [RUN_SUITE] + nose_args,
-                              _get_tree(version, 'patched'), count=21)
+            for environment in _get_environments(RELEASES[version], pythons):
+                yield Job('%s with the series' % version, environment,
+                          [RUN_SUITE] + nose_args,
+                          _get_tree(version, 'patched'), count=21)
 
 
 def _get_hard_jobs(version, environment, is_long):
@@ -123,7 +119,7 @@ def _get_control_jobs(releases, pythons, is_all):
 
         # No test is skipped in the newest environment, which is the second.
         if last in versions:
-            yield Job(last, _get_environments(content, pythons)[:2][-1],
+            yield Job(last, _get_environments(RELEASES[last], pythons)[:2][-1],
                       [RUN_SUITE], _get_tree(last, 'control'), True)
 
     if not is_all:
@@ -151,10 +147,10 @@ def _get_tree(version, kind):
     return os.path.join(TREES, version, kind)
 
 
-def _get_environments(content, pythons):
-    """Return the environments for a content that this machine can have."""
-    names = [name for name in content.environments if pythons[name]]
-    django = content.environments[-1].rpartition('-')[2]
+def _get_environments(release, pythons):
+    """Return the environments for a release that this machine can have."""
+    names = [name for name in release.environments if pythons[name]]
+    django = release.environments[-1].rpartition('-')[2]
     newest = {'django111': 9, 'django32': 13, 'django42': 13}.get(django, 0)
 
     # Many a machine has one Python alone, which needn't be one of those.
@@ -164,4 +160,4 @@ def _get_environments(content, pythons):
         if names[0] not in pythons:
             pythons.update(get_pythons(names, progress=print))
 
-    return names or content.environments
+    return names or release.environments

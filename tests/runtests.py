@@ -13,13 +13,14 @@ import tempfile
 import xml.etree.ElementTree as ElementTree
 
 from controls import check_controls, write_controls
-from environments import (CHECKOUT, EnvironmentFailure, describe_missing,
-                          get_build_dir, get_pythons)
 from jobs import BROKEN, EXPLORE, NEWEST, OLDEST, TOOLS, get_jobs
-from trees import TREES, make_trees
+from trees import CHECKOUT, TREES, make_trees
 
 from djblets_backport import BackportError
-from djblets_backport.releases import CONTENTS, RELEASES
+from djblets_backport.environments import (EnvironmentFailure,
+                                           describe_missing, get_build_dir,
+                                           get_pythons)
+from djblets_backport.releases import MODULES, RELEASES
 
 
 #: What brings the programs that the reason for a skipped test may name.
@@ -71,7 +72,7 @@ def run_all(options, nose_args):
     """Run what was asked for, and return the exit status."""
     releases = []
 
-    for content in CONTENTS:
+    for content in MODULES:
         versions = [version for version in content.releases
                     if options.line in (None, get_line(version))]
 
@@ -82,7 +83,8 @@ def run_all(options, nose_args):
     with concurrent.futures.ThreadPoolExecutor(2) as executor:
         making = executor.submit(
             get_pythons,
-            sorted({TOOLS}.union(*(item.environments for item in CONTENTS))),
+            sorted({TOOLS}.union(*(item.environments
+                                   for item in RELEASES.values()))),
             progress=print)
         list(executor.map(
             lambda version: make_trees(version, print),
@@ -214,7 +216,7 @@ def lint(python):
     """Lint each file alone, without a configuration, as Review Bot does."""
     paths = [os.path.join(CHECKOUT, 'setup.py')] + [
         os.path.join(TREES, content.releases[-1], 'patched', 'djblets',
-                     'cache', 'forwarding_backend.py') for content in CONTENTS]
+                     'cache', 'forwarding_backend.py') for content in MODULES]
 
     for name in ('contrib', 'djblets', 'tests'):
         for directory, _, names in os.walk(os.path.join(CHECKOUT, name)):

@@ -10,54 +10,55 @@ from djblets_backport import BackportError, BadInput, archives, releases
 from djblets_backport.check import MODULE_PATH
 
 
+RELEASE = releases.find_release('6.1')
 CACHE = CHECKOUT / 'build' / 'archives'
 WHEEL = 'djblets-6.1-py3-none-any.whl'
 
 
 class ArchivesTests(ScratchTestCase):
-    """Unit tests for fetch, find_version, read and update."""
+    """Unit tests for fetch, identify and read."""
 
     def test_fetch_with_user_settings_of_pip(self):
         """Testing fetch with no registry and with pip's find-links"""
-        archives.fetch('6.1')
+        archives.fetch(RELEASE)
         links, output = self.directory / 'links', self.directory / 'output'
         links.mkdir()
 
         with mock.patch.dict(os.environ, PIP_NO_INDEX='1',
                              PIP_FIND_LINKS=str(links)):
             with self.assertRaisesRegex(BackportError, 'Could|No matching'):
-                archives._download(WHEEL, str(output))
+                archives.download(WHEEL, str(output))
 
             shutil.copy(str(CACHE / WHEEL), str(links))
-            path = archives._download(WHEEL, str(output))
-            self.assertEqual(archives.find_version(path), '6.1')
+            path = archives.download(WHEEL, str(output))
+            self.assertEqual(archives.identify(path).version, '6.1')
             self.assertEqual(self.get_names('output'), [WHEEL])
 
             with self.assertRaisesRegex(BackportError, 'HASHES'):
-                archives._download(WHEEL, str(self.directory / '2'),
-                                   ' --hash=sha256:' + '0' * 64)
+                archives.download(WHEEL, str(self.directory / '2'),
+                                  '0' * 64)
 
             self.assertEqual(self.get_names('2'), [])
 
-    def test_find_version_with_bad_archives(self):
-        """Testing find_version with archives that can't be built from"""
+    def test_identify_with_bad_archives(self):
+        """Testing identify with archives that can't be built from"""
         for name, message in ((WHEEL, 'truncated or altered: .* should be'),
                               ('other.tar.gz', 'is no official archive')):
             with self.assertRaisesRegex(BadInput, message):
-                archives.find_version(str(self.write(name, b'PK')))
+                archives.identify(str(self.write(name, b'PK')))
 
         with self.assertRaisesRegex(BadInput, 'cannot be read: No such file'):
-            archives.find_version('missing')
+            archives.identify('missing')
 
         # This one lacks some of the media.
-        with mock.patch.object(archives, '_get_sha256', return_value=(
+        with mock.patch.object(archives, 'get_sha256', return_value=(
                 releases.ARCHIVES['djblets-6.1.tar.gz'])), \
              self.assertRaisesRegex(BadInput, 'give the wheel'):
-            archives.find_version('djblets-6.1.tar.gz')
+            archives.identify('djblets-6.1.tar.gz')
 
     def test_read_with_bad_archives(self):
         """Testing read with archives that are damaged, or none"""
-        archives.fetch('0.8.13')
+        archives.fetch(releases.find_release('0.8.13'))
         data = (CACHE / 'Djblets-0.8.13.tar.gz').read_bytes()
 
         for path in (self.write('cut.tar.gz', data[:20000]),
@@ -71,31 +72,10 @@ class ArchivesTests(ScratchTestCase):
         """Testing read with Windows line ends, and with an archive of a tree
         """
         self.write('djblets/' + MODULE_PATH, b'one\r\ntwo\r\n')
-        self.assertEqual(archives.read(str(self.directory / 'djblets')),
+        self.assertEqual(archives.read(str(self.directory / 'djblets')).files,
                          {MODULE_PATH: b'one\ntwo\n'})
 
         path = shutil.make_archive(str(self.directory / 'tree'), 'gztar',
                                    str(self.directory), 'djblets')
-        self.assertEqual(archives.read(path),
+        self.assertEqual(archives.read(path).files,
                          {MODULE_PATH: b'one\r\ntwo\r\n'})
-
-    def test_update(self):
-        """Testing update with new releases, the last with a new content"""
-        path = self.write('archives.sha256', b'')
-
-        with mock.patch.object(archives, 'ARCHIVES_PATH', path), \
-             mock.patch.object(archives, '_download',
-                               lambda name, _: self.write(name, b'')), \
-             mock.patch.object(archives, '_run_pip',
-                               return_value='versions: 7.0, 6.2, 6.1, 6.0'), \
-             mock.patch.object(archives, 'read',
-                               side_effect=[archives.fetch('6.1'),
-                                            {MODULE_PATH: b''}]):
-            lines = archives.update()
-            self.assertRegex(next(lines), '^6.2 was added')
-
-            with self.assertRaisesRegex(BackportError, '^7.0 has a new'):
-                next(lines)
-
-        self.assertRegex(path.read_text(), r'djblets-6.2.tar.gz\n.*'
-                                           r'djblets-6.2-py3-none-any.whl\n$')

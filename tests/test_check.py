@@ -11,20 +11,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / 'contrib'))
 
-from djblets_backport import archives, check, releases, series  # noqa: E402
+from djblets_backport import (archives, check, releases, series,  # noqa: E402
+                              update)
 
 
 MODULE = check.MODULE_PATH
-
-
-def get_patched():
-    """Return what check.PATCHED has to be."""
-    return {
-        check.get_blob_id(series.get_changes(archives.fetch(
-            row.releases[0]))[0].files[MODULE]):
-        'siteconfig' if 'siteconfig' in row.defects else ''
-        for row in releases.CONTENTS
-    }
 
 
 class CheckTests(unittest.TestCase):
@@ -38,13 +29,15 @@ class CheckTests(unittest.TestCase):
         # A copy runs, without the package, to which "old" is of revision 1.
         self.script = self.dir / 'check.py'
         self.script.write_text(Path(check.__file__).read_text().replace(
-            *check.SUPERSEDED, check.get_blob_id(b'old')))
+            next(iter(check.SUPERSEDED)), check.get_blob_id(b'old')))
 
     def make(self, place, version, *numbers, **others):
         """Put a release somewhere, with some of the changes of the series."""
-        files = dict(archives.fetch(version), **others)
+        release = releases.find_release(version)
+        files = dict(archives.fetch(release).files, **others)
 
-        for change in [series.get_changes(files)[i] for i in numbers]:
+        for change in [series.get_changes(files, release.module)[i]
+                       for i in numbers]:
             files.update(change.files)
 
         # Nothing of it is ever run.
@@ -69,29 +62,29 @@ class CheckTests(unittest.TestCase):
 
         return process.stdout or process.stderr.splitlines()[-1]
 
-    def test_contents(self):
-        """Testing check.PATCHED and DEFECTS with what they are made of"""
-        self.assertEqual(check.PATCHED, get_patched(),
-                         'Run "python3 %s"' % __file__)
+    def test_tables(self):
+        """Testing check's tables and DEFECTS with what they're made of"""
+        self.assertEqual(update.find_outdated(), [])
         self.assertEqual(set(check.DEFECTS), set(' '.join(
-            row.defects for row in check.CONTENTS).split()))
+            row.defects for row in check.MODULES).split()))
 
     def test_states(self):
         """Testing check with releases, patched, half, otherwise and not"""
-        newer = {MODULE: archives.fetch('6.1')[MODULE].replace(
+        newer = {MODULE: archives.fetch(
+            releases.find_release('6.1')).files[MODULE].replace(
             b'\n\n', b'\n\nfrom __future__ import annotations\n\n\n', 1)}
-        self.assertIn('6.1', releases.find_content(newer[MODULE]).releases)
+        self.assertIn('6.1', releases.find_module(newer[MODULE]).releases)
 
         for version, numbers, others, status, text in (
                 ('0.8.13', (), {}, 1, 'can fail on None'),
                 ('4.0', (), {}, 1, 'siteconfig never asks for a reset'),
                 ('4.0', (0,), {}, 1, 'half patched'),
                 ('4.0', (2,), {}, 1, 'keeps the old backend'),
-                ('4.0', (0, 2), {}, 0, 'has revision 2'),
+                ('4.0', (0, 2), {}, 0, 'has revision 3'),
                 ('6.1', (), {}, 1, 'a replaced backend is never closed'),
                 ('6.1', (0,), {}, 0, 'Next: nothing'),
                 ('6.1', (), newer, 1, 'is that of 5.0 - 6.1'),
-                ('6.1', (0,), newer, 0, 'has revision 2'),
+                ('6.1', (0,), newer, 0, 'has revision 3'),
                 ('6.1', (), {MODULE: b'old'}, 1, 'revision 1 is superseded'),
                 ('6.1', (), {MODULE: b'new'}, 2, 'is of no release'),
                 ('6.1', (), {MODULE: b''}, 0, 'nothing to mend'),
@@ -111,7 +104,7 @@ class CheckTests(unittest.TestCase):
                 '.pyenv/versions/*/bin/python')]:
             found = json.loads(self.check(0, '--json', python=python))
             self.assertEqual(found['version'], '0.8.13')
-            self.assertEqual(found['revision'], 2)
+            self.assertEqual(found['revision'], check.REVISION)
             self.assertTrue(found['path'].endswith('first/djblets'))
             self.check(0, '--python', python)
             self.check(1, 'second', python=python)
@@ -140,11 +133,3 @@ class CheckTests(unittest.TestCase):
                 (['--python', '/bin/cat'], '/bin/cat is no Python'),
                 (['--python', sys.executable, '.'], 'not allowed')):
             self.assertIn(message, self.check(2, *argv))
-
-
-if __name__ == '__main__':
-    path = Path(check.__file__)
-    path.write_text(re.sub(
-        r'(?s)(\nPATCHED = {\n).*?}', '\\1%s}' % ''.join(
-            "    '%s': '%s',\n" % item for item in get_patched().items()),
-        path.read_text()))

@@ -12,10 +12,11 @@ import time
 
 from scratch import CHECKOUT, ScratchTestCase
 
-from djblets_backport import archives
+from djblets_backport import archives, releases
 from djblets_backport.check import MODULE_PATH
 
 
+RELEASE = releases.find_release('0.8.13')
 ARCHIVE = str(CHECKOUT / 'build' / 'archives' / 'Djblets-0.8.13.tar.gz')
 
 
@@ -28,7 +29,7 @@ class CommandLineTests(ScratchTestCase):
     def setUpClass(cls):
         super(CommandLineTests, cls).setUpClass()
 
-        archives.fetch('0.8.13')
+        archives.fetch(RELEASE)
         cls.shared = tempfile.mkdtemp(suffix=cls.suffix)
         cls.addClassCleanup(shutil.rmtree, cls.shared)
 
@@ -100,7 +101,7 @@ class CommandLineTests(ScratchTestCase):
         for end, expected in ((b'', 'is that of 0.8.12 to 0.8.13'),
                               (b'\n\n# New.\n', 'is that of no release')):
             self.write('tree/' + MODULE_PATH,
-                       archives.fetch('0.8.13')[MODULE_PATH] + end)
+                       archives.fetch(RELEASE).files[MODULE_PATH] + end)
             output, *rest = self.run_program('series', '--from', 'tree')
             self.assertEqual(rest, ['', 0])
             self.assertRegex(output, '(?s)%s.*git am ' % expected)

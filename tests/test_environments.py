@@ -4,9 +4,10 @@ import os
 import sys
 from unittest import mock
 
-import environments
 from jobs import TOOLS
 from scratch import ScratchTestCase
+
+from djblets_backport import environments
 
 
 class GetPythonsTests(ScratchTestCase):

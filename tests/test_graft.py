@@ -5,7 +5,7 @@ import unittest
 
 from scratch import CHECKOUT
 
-from djblets_backport import archives, check
+from djblets_backport import archives, check, releases
 from djblets_backport.graft import GraftError, graft_module, graft_siteconfig
 
 
@@ -14,7 +14,9 @@ OURS = (CHECKOUT / check.MODULE_PATH).read_text()
 
 def read(version, name=check.MODULE_PATH):
     """Return a file of a release."""
-    return archives.fetch(version)[name].decode('utf-8')
+    archive = archives.fetch(releases.find_release(version))
+
+    return archive.files[name].decode('utf-8')
 
 
 class GraftTests(unittest.TestCase):

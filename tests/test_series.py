@@ -21,10 +21,12 @@ class SeriesTests(ScratchTestCase):
 
     def make(self, version, edit=lambda module: module):
         """Write a release's files and its series, and return the changes."""
-        files = archives.fetch(version)
+        release = releases.find_release(version)
+        files = archives.fetch(release).files
         self.files = {name: files[name] for name in PATHS if name in files}
         self.files[MODULE_PATH] = edit(self.files[MODULE_PATH])
-        changes = series.get_changes(self.files)
+        changes = series.get_changes(
+            self.files, releases.find_module(self.files[MODULE_PATH]))
         self.tree = self.directory / version
         self.patches = self.directory / (version + '-patches')
 
@@ -69,7 +71,7 @@ class SeriesTests(ScratchTestCase):
 
     def test_git_am(self):
         """Testing series with git am and all contents"""
-        for content in releases.CONTENTS:
+        for content in releases.MODULES:
             changes = self.make(content.releases[-1])
             self.commit()
             self.run_in_tree('git', 'am', *self.names)
@@ -162,9 +164,10 @@ class SeriesTests(ScratchTestCase):
 
     def test_contents(self):
         """Testing get_changes with all contents, and linters on each file"""
-        for content in releases.CONTENTS:
-            files = archives.fetch(content.releases[0])
-            changes = series.get_changes(files)
+        for content in releases.MODULES:
+            files = archives.fetch(
+                releases.RELEASES[content.releases[0]]).files
+            changes = series.get_changes(files, content)
             count = len(content.defects) - ('siteconfig' in content.defects)
             self.assertEqual(
                 len(re.findall(r'(?m)^\* ', changes[0].message)), count)

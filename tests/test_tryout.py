@@ -4,7 +4,7 @@ from unittest import mock
 
 from scratch import ScratchTestCase
 
-from djblets_backport import BackportError, tryout
+from djblets_backport import BackportError, environments, releases, tryout
 
 
 class TryOutTests(ScratchTestCase):
@@ -14,14 +14,15 @@ class TryOutTests(ScratchTestCase):
         """Try a wheel out with Pythons that run a script instead."""
         python = self.write('python', b'#!/bin/sh\n%s\n' % script.encode())
         python.chmod(0o755)
-        tox = {'EnvironmentFailure': OSError, 'describe_missing': str,
-               'get_pythons': lambda names, workdir, progress: {
-                   name: None if name in missing else str(python)
-                   for name in names}}
 
-        with mock.patch('runpy.run_path', return_value=tox):
+        def get_pythons(names, workdir, progress):
+            return {name: None if name in missing else str(python)
+                    for name in names}
+
+        with mock.patch.object(tryout, 'get_pythons', get_pythons):
             return [line.split(':')[0] for line in tryout.try_out(
-                version, str(self.write('wheel.whl', b'')))]
+                releases.find_release(version),
+                str(self.write('wheel.whl', b'')))]
 
     def test_with_pythons(self):
         """Testing try_out with the oldest and newest Python that are there"""
@@ -45,5 +46,6 @@ class TryOutTests(ScratchTestCase):
     def test_without_environments(self):
         """Testing try_out with environments that can't be made"""
         missing = mock.MagicMock()
-        missing.__contains__.side_effect = OSError('There is no tox')
+        missing.__contains__.side_effect = (
+            environments.EnvironmentFailure('There is no tox'))
         self.assertEqual(self.try_out('6.1', missing), ['NOT TRIED OUT'])

@@ -9,29 +9,30 @@ import sys
 import zipfile
 from unittest import mock
 
-import environments
 from scratch import ScratchTestCase
 
-from djblets_backport import archives, series, wheel
+from djblets_backport import (archives, environments, releases, series,
+                              wheel)
 
 
 class MakeWheelTests(ScratchTestCase):
     """Unit tests for make_wheel."""
 
-    def make(self, version, local='+forwarding.2'):
+    def make(self, version, local=releases.LOCAL):
         """Write the patched wheel of a release, and return its path."""
-        files = archives.fetch(version)
-        self.changes = series.get_changes(files)
+        release = releases.find_release(version)
+        archive = archives.fetch(release)
+        self.changes = series.get_changes(archive.files, release.module)
 
         with mock.patch.object(wheel, 'LOCAL', local):
-            return self.write(*wheel.make_wheel(version, files, self.changes))
+            return self.write(*wheel.make_wheel(release, archive, self.changes))
 
     def test_contents(self):
         """Testing make_wheel with releases that have a wheel or an sdist"""
         for version, name in (
-                ('0.8.13', 'Djblets-0.8.13+forwarding.2-py2-none-any.whl'),
-                ('2.3.4', 'Djblets-2.3.4+forwarding.2-py2.py3-none-any.whl'),
-                ('6.1', 'djblets-6.1+forwarding.2-py3-none-any.whl')):
+                ('0.8.13', 'Djblets-0.8.13+forwarding.3-py2-none-any.whl'),
+                ('2.3.4', 'Djblets-2.3.4+forwarding.3-py2.py3-none-any.whl'),
+                ('6.1', 'djblets-6.1+forwarding.3-py3-none-any.whl')):
             path = self.make(version)
             self.assertEqual(path.name, name)
             info = '%s.dist-info/' % '-'.join(name.split('-')[:2])
@@ -51,10 +52,11 @@ class MakeWheelTests(ScratchTestCase):
                 info + 'RECORD,,\n')
             self.assertRegex(
                 contents[info + 'METADATA'].decode('utf-8'),
-                r'(?is)^Metadata-Version: 2.*\nVersion: %s\+forwarding.2\r?\n'
+                r'(?is)^Metadata-Version: 2.*\nVersion: %s\+forwarding.3\r?\n'
                 r'.*\nRequires-Dist: Django' % version)
 
-            expected = archives.fetch(version)
+            expected = archives.fetch(
+                releases.find_release(version)).files
 
             for change in self.changes:
                 expected.update(change.files)
@@ -77,7 +79,7 @@ class MakeWheelTests(ScratchTestCase):
 
         # There's the release, which is also what to go back to, and then
         # there was another revision.
-        for local, *args in ([''], ['+forwarding.1'], ['+forwarding.2'],
+        for local, *args in ([''], ['+forwarding.1'], ['+forwarding.3'],
                              ['', '--force-reinstall']):
             pip('install', '--no-deps', str(self.make(version, local)), *args)
             self.assertRegex(pip('list'), r'(?i)djblets +%s%s\s'

@@ -5,12 +5,12 @@ import shutil
 import sys
 
 import variants
-from environments import CHECKOUT, get_build_dir
 
-
+CHECKOUT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(CHECKOUT, 'contrib'))
 
-from djblets_backport import archives, series  # noqa: E402
+from djblets_backport import archives, releases, series  # noqa: E402
+from djblets_backport.environments import get_build_dir  # noqa: E402
 
 
 TREES = os.path.join(get_build_dir(), 'trees')
@@ -33,11 +33,12 @@ def make_trees(version, progress):
         with the tests of the series alone (``control``), and with all of it
         (``patched``).
     """
-    released = archives.fetch(version, progress=progress)
+    release = releases.find_release(version)
+    released = archives.fetch(release, progress=progress).files
     control = dict(released)
     patched = dict(released)
 
-    for change in series.get_changes(released):
+    for change in series.get_changes(released, release.module):
         for name, data in change.files.items():
             patched[name] = data
 

@@ -3,80 +3,126 @@
 Nothing in an archive is unpacked or run by us: it's read into memory.
 """
 
+import collections
 import hashlib
-import itertools
 import logging
 import os
 import re
+import stat
 import subprocess
 import sys
 import tarfile
 import tempfile
 import zipfile
 
-from . import BackportError, BadInput
-from .check import MODULE_PATH, SITECONFIG_PATH
-from .releases import (ARCHIVES, ARCHIVES_PATH, CHECKOUT, CONTENTS, FILENAMES,
-                       RELEASES, find_content, find_release, get_version)
+from . import BackportError, BadInput, CHECKOUT
+from .check import MODULE_PATH, SITECONFIG_PATH, TESTS_PATH
+from .releases import ARCHIVES, RELEASES, get_version
 
 
 logger = logging.getLogger(__name__)
 
 
-#: Where the tests go, from Djblets 1.0 on.
-TESTS_PATH = 'djblets/cache/tests/'
+#: What's in an archive: the contents of the files (bytes), and their modes as
+#: a zip file has them. Both are by name, and as in a wheel.
+Archive = collections.namedtuple('Archive', 'files modes')
 
 
-def fetch(version, progress=logger.info):
-    """Return the files of the official archive of a release.
+def fetch(release, progress=logger.info):
+    """Return what's in the official archive of a release.
 
     Args:
-        version (str):
+        release (djblets_backport.releases.Release):
             The release.
 
         progress (callable, optional):
             What is called with a line of text before a step that takes long.
 
     Returns:
-        dict:
-        The contents of the files (bytes), by their names. They are as in a
-        wheel, also where there's only an sdist.
+        Archive:
+        What's in its wheel, or in its sdist where there's no wheel.
+
+    Raises:
+        djblets_backport.BackportError:
+            It could not be downloaded.
     """
-    find_release(version)
-    filename = FILENAMES[version]
+    return read(locate(release, progress))
+
+
+def locate(release, progress=logger.info):
+    """Return the path of the official archive of a release.
+
+    Args:
+        release (djblets_backport.releases.Release):
+            The release.
+
+        progress (callable, optional):
+            What is called with a line of text before a step that takes long.
+
+    Returns:
+        str:
+        The path of the archive, which was downloaded where need be.
+
+    Raises:
+        djblets_backport.BackportError:
+            It could not be downloaded.
+    """
     cache = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
     directory = (os.path.join(CHECKOUT, 'build', 'archives') if CHECKOUT
                  else os.path.join(cache, 'djblets-backport'))
-    path = os.path.join(directory, filename)
+    path = os.path.join(directory, release.filename)
 
-    if not os.path.exists(path) or _get_sha256(path) != ARCHIVES[filename]:
-        progress('Downloading %s' % filename)
-        _download(filename, directory, ' --hash=sha256:' + ARCHIVES[filename])
+    if not os.path.exists(path) or get_sha256(path) != release.sha256:
+        progress('Downloading %s' % release.filename)
+        download(release.filename, directory, release.sha256)
 
-    return read(path)
+    return path
 
 
-def find_version(path):
-    """Return the release that an archive is the official one of."""
-    sha256 = _get_sha256(path)
+def identify(path):
+    """Return the release that an archive is the official one of.
+
+    Args:
+        path (str):
+            The path of the archive.
+
+    Returns:
+        djblets_backport.releases.Release:
+        The release.
+
+    Raises:
+        djblets_backport.BadInput:
+            It's none that a release can be built from.
+    """
+    sha256 = get_sha256(path)
     expected = ARCHIVES.get(os.path.basename(path), sha256)
 
     if sha256 != expected:
         raise BadInput('%s is truncated or altered: its SHA-256 is %s, and '
                        'should be %s' % (path, sha256, expected))
 
-    for version, filename in FILENAMES.items():
-        if ARCHIVES[filename] == sha256:
-            return version
+    for release in RELEASES.values():
+        if release.sha256 == sha256:
+            return release
 
     raise BadInput('%s is no official archive that can be patched: give the '
                    'wheel of a release, or up to 0.8.18 its sdist' % path)
 
 
 def read(path):
-    """Return the files of an sdist, wheel, unpacked tree or checkout.
+    """Return what's in an sdist, wheel, unpacked tree or checkout.
 
-    Their names are as in a wheel. Of a tree, only some are read.
+    Args:
+        path (str):
+            The path of it.
+
+    Returns:
+        Archive:
+        What's in it. Of a tree, that's only what the series is about.
+
+    Raises:
+        djblets_backport.BadInput:
+            It can't be read.
     """
     if os.path.isdir(path):
         return _read_tree(path)
@@ -84,12 +130,18 @@ def read(path):
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
-                files = {name: archive.read(name)
-                         for name in archive.namelist()}
+                members = {
+                    member.filename: (archive.read(member),
+                                      member.external_attr >> 16)
+                    for member in archive.infolist()
+                }
         else:
             with tarfile.open(path) as archive:
-                files = {member.name: archive.extractfile(member).read()
-                         for member in archive if member.isreg()}
+                members = {
+                    member.name: (archive.extractfile(member).read(),
+                                  stat.S_IFREG | member.mode)
+                    for member in archive if member.isreg()
+                }
                 # The checksum is in what comes after the last file.
                 archive.fileobj.read()
     except Exception as e:
@@ -98,43 +150,19 @@ def read(path):
                        'wheel: %s' % (path, str(e).split(':\n')[0]))
 
     # Most have a directory of their own in them, whatever its name.
-    root = min((name[:-len(MODULE_PATH)] for name in files
+    root = min((name[:-len(MODULE_PATH)] for name in members
                 if name.endswith(MODULE_PATH)), key=len, default='')
-    files = {name[len(root):]: data for name, data in files.items()
-             if name.startswith(root)}
+    members = {name[len(root):]: member for name, member in members.items()
+               if name.startswith(root)}
+    files = {name: data for name, (data, _) in members.items()}
+    modes = {name: mode for name, (_, mode) in members.items()}
 
-    return _convert_sdist(files) if 'PKG-INFO' in files else files
-
-
-def update():
-    """Add new releases to our list, and generate lines on what was done."""
-    output = _run_pip('index', 'versions', 'djblets')
-    versions = re.search('versions: (.*)', output).group(1).split(', ')
-
-    # The newest one comes first. The oldest ones don't have the module.
-    new = itertools.takewhile(lambda name: name not in RELEASES, versions)
-
-    for version in reversed(list(new)):
-        logger.info('Downloading %s' % version)
-
-        with tempfile.TemporaryDirectory() as temp_dir:
-            paths = [_download('djblets-' + version + end, temp_dir)
-                     for end in ('.tar.gz', '-py3-none-any.whl')]
-
-            if find_content(read(paths[1])[MODULE_PATH]) is not CONTENTS[-1]:
-                raise BackportError('%s has a new content, which needs rows '
-                                    'in releases.tsv and check.py' % version)
-
-            with open(ARCHIVES_PATH, 'a', encoding='ascii') as fp:
-                for path in paths:
-                    print(_get_sha256(path), os.path.basename(path),
-                          sep='  ', file=fp)
-
-        yield '%s was added. check.py has to tell it, too.' % version
+    return Archive(_convert_sdist(files) if 'PKG-INFO' in files else files,
+                   modes)
 
 
 def _read_tree(path):
-    """Return the files of a tree that the series is about."""
+    """Return what's in a tree that the series is about."""
     files = {}
 
     for name in (MODULE_PATH, SITECONFIG_PATH, TESTS_PATH + '__init__.py'):
@@ -143,10 +171,10 @@ def _read_tree(path):
                 # As git has it, whatever a checkout made of the line ends.
                 files[name] = fp.read().replace(b'\r\n', b'\n')
 
-    return files
+    return Archive(files, {})
 
 
-def _get_sha256(path):
+def get_sha256(path):
     """Return the SHA-256 of a file."""
     try:
         with open(path, 'rb') as fp:
@@ -155,7 +183,7 @@ def _get_sha256(path):
         raise BadInput('%s cannot be read: %s' % (path, e.strerror))
 
 
-def _download(filename, directory, hashes=''):
+def download(filename, directory, sha256=None):
     """Download an official archive, and return its path."""
     options = ['--no-binary', 'djblets']
 
@@ -171,17 +199,19 @@ def _download(filename, directory, hashes=''):
         archives = os.path.join(temp_dir, 'archives')
 
         with open(requirement, 'w', encoding='ascii') as fp:
-            fp.write('Djblets==%s%s\n' % (get_version(filename), hashes))
+            fp.write('Djblets==%s%s' % (
+                get_version(filename),
+                ' --hash=sha256:' + sha256 if sha256 else ''))
 
-        _run_pip('download', '--no-deps', *options, '-r', requirement,
-                 '-d', archives)
+        run_pip('download', '--no-deps', *options, '-r', requirement,
+                '-d', archives)
         name, = os.listdir(archives)
         os.replace(os.path.join(archives, name), os.path.join(directory, name))
 
     return os.path.join(directory, name)
 
 
-def _run_pip(*args):
+def run_pip(*args):
     """Run the user's own pip, and return what it prints."""
     process = subprocess.run(
         [sys.executable, '-m', 'pip', '--disable-pip-version-check', *args],

@@ -13,10 +13,11 @@ import sys
 import tempfile
 
 from . import BackportError, BadInput, check
-from .archives import fetch, find_version, read, update
-from .releases import CONTENTS, RELEASES, find_content, find_release
+from .archives import fetch, identify, read
+from .releases import MODULES, RELEASES, find_module, find_release
 from .series import get_changes, make_series
 from .tryout import try_out
+from .update import find_outdated, get_range, update
 from .wheel import make_wheel
 
 
@@ -103,30 +104,31 @@ def _build_parser():
                         help='the checkout, tree or archive')
     releases.add_argument('--update', action='store_true',
                           help='add new ones (for maintainers of this)')
+    releases.add_argument('--check', action='store_true',
+                          help='tell whether --update has to be run')
 
     return parser
 
 
 def _build(options):
     """Make the series and the patched wheel of releases, and try it out."""
-    given = {find_version(path): path for path in options.paths}
+    given = {identify(path).version: path for path in options.paths}
     versions = RELEASES if options.all else [*options.releases, *given]
 
     if not versions or options.all and options.releases:
         raise BadInput('build takes releases such as 0.8.13, or --all')
 
-    for version in versions:
-        find_release(version)
-
-    for version in versions:
-        with _open_output(options.output, version) as (new, final):
-            files = (read(given[version]) if version in given
-                     else fetch(version))
-            logger.info('Making the series and the wheel of %s', version)
-            changes = get_changes(files)
-            name, wheel = make_wheel(version, files, changes)
-            names = _write(new, {**make_series(files, changes), name: wheel})
-            lines = try_out(version, os.path.join(new, name))
+    for release in [find_release(version) for version in versions]:
+        with _open_output(options.output, release.version) as (new, final):
+            archive = (read(given[release.version])
+                       if release.version in given else fetch(release))
+            logger.info('Making the series and the wheel of %s',
+                        release.version)
+            changes = get_changes(archive.files, release.module)
+            name, wheel = make_wheel(release, archive, changes)
+            names = _write(new, {**make_series(archive.files, changes),
+                                 name: wheel})
+            lines = try_out(release, os.path.join(new, name))
 
         _show_made(final, names, lines + [
             'Next, with the pip of the server\'s Python:',
@@ -137,15 +139,15 @@ def _build(options):
 
 def _series(options):
     """Make the series for a checkout, unpacked tree or archive."""
-    files = read(options.path)
+    files = read(options.path).files
+    source = files.get(check.MODULE_PATH, b'')
+    module = find_module(source)
 
     try:
-        changes = get_changes(files)
+        changes = get_changes(files, module)
     except BadInput as e:
         raise BadInput('%s: %s' % (options.path, e))
 
-    module = files[check.MODULE_PATH]
-    content = find_content(module)
     name = 'series-' + os.path.basename(os.path.abspath(options.path))
 
     with _open_output(options.output, name) as (new, final):
@@ -153,9 +155,9 @@ def _series(options):
 
     _show_made(final, names, [
         'Its module is that of %s to %s.'
-        % (content.releases[0], content.releases[-1]) if content else
+        % (module.releases[0], module.releases[-1]) if module else
         'Its module is that of no release (%s): read the patches.'
-        % check.get_blob_id(module),
+        % check.get_blob_id(source),
         'Next, in a checkout:',
         '  git am %s/*.patch' % shlex.quote(os.path.abspath(final))])
 
@@ -167,12 +169,21 @@ def _check():
 def _releases(options):
     """Tell what is broken in which release."""
     if options.update:
-        return print(*(list(update()) or ['Nothing is new.']), sep='\n')
+        return print(*update(), sep='\n')
+    elif options.check:
+        outdated = find_outdated()
 
-    for known, content in zip(check.CONTENTS, CONTENTS):
+        if outdated:
+            raise BackportError('run "backport releases --update", since '
+                                'these are out of date: '
+                                + ', '.join(outdated))
+
+        return print('What is generated is up to date.')
+
+    for module in MODULES:
         print('%-27s  Python %-14s  Django %s\n    broken: %s'
-              % (known.releases, content.python, content.django,
-                 ', '.join(content.defects)))
+              % (get_range(module), module.python, module.django,
+                 ', '.join(module.defects)))
 
     for name, text in check.DEFECTS.items():
         print('%-12s  %s' % (name, text))

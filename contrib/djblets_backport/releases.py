@@ -1,8 +1,9 @@
-"""The releases that have the module, and the contents that it has in them.
+"""The releases that have the forwarding module, and what it is in them.
 
 ``archives.sha256`` lists the official archives: of each release the sdist and
-then the wheel, oldest first. ``releases.tsv`` has a row for each content, with
-the first release that has it. Its defects are in ``check.py``.
+then the wheel, oldest first. ``releases.tsv`` has a row for each range of
+releases that have the same module and run on the same Pythons and Djangos.
+Where a row doesn't name the module, it's that of the row above.
 """
 
 import collections
@@ -11,84 +12,148 @@ import datetime
 import os
 import re
 
-from . import BadInput
-from .check import CONTENTS as KNOWN, DEFECTS, REVISION, get_known_blob_id
+from . import BadInput, HERE
+from .check import REVISION, get_blob_id, normalize
 
 
 #: What the patched wheels have in their version after the release's.
 LOCAL = '+forwarding.%d' % REVISION
 
 #: The date of the revision, which all that has to have a date has.
-REVISION_DATE = datetime.date(2026, 11, 24)
+REVISION_DATE = datetime.date(2026, 11, 27)
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 ARCHIVES_PATH = os.path.join(HERE, 'archives.sha256')
-
-#: The checkout that this is in, if any. Where it's installed, setup.py has put
-#: our modules for Djblets beside it.
-CHECKOUT, PAYLOAD = None, os.path.join(HERE, 'payload')
-
-if not os.path.exists(PAYLOAD):
-    CHECKOUT = os.path.dirname(os.path.dirname(HERE))
-    PAYLOAD = os.path.join(CHECKOUT, 'djblets', 'cache')
+RELEASES_PATH = os.path.join(HERE, 'releases.tsv')
 
 
-#: A content of the module: the git blob ID, the releases, the names of their
-#: defects, the Pythons and Djangos that they run on, and the environments in
-#: ``tests/tox.ini`` to run them in, the oldest and the newest one first.
-Content = collections.namedtuple(
-    'Content', 'blob releases defects python django environments')
+#: A module: its git blob ID, the versions that have it, the names of their
+#: defects, and the Pythons and Djangos that they run on, in words.
+ForwardingModule = collections.namedtuple(
+    'ForwardingModule', 'blob_id releases defects python django')
+
+#: A release: its version, its module, the archive that it's built from with
+#: the SHA-256 of that, and the environments in ``tox.ini`` that it runs in,
+#: the oldest and the newest one first.
+Release = collections.namedtuple(
+    'Release', 'version module filename sha256 environments')
 
 
 def get_version(filename):
-    """Return the release that an archive is of, given its name."""
+    """Return the version of the release that an archive is of.
+
+    Args:
+        filename (str):
+            The name of an official archive.
+
+    Returns:
+        str:
+        The version.
+    """
     return re.match(r'(?i)djblets-([\d.]*\d)', filename).group(1)
 
 
-with open(ARCHIVES_PATH, encoding='ascii') as _fp:
-    #: The SHA-256s of all official archives, by their names.
-    ARCHIVES = {_name: _sum for _sum, _name in map(str.split, _fp)}
+def read_archives(path=ARCHIVES_PATH):
+    """Return the SHA-256s of all official archives.
 
-#: The archive that each release is built from, its wheel if it has one.
-FILENAMES = {get_version(_name): _name for _name in ARCHIVES}
+    Args:
+        path (str, optional):
+            The list of them.
 
-with open(os.path.join(HERE, 'releases.tsv'), encoding='ascii') as _fp:
-    _rows = list(csv.DictReader(_fp, delimiter='\t'))
+    Returns:
+        dict:
+        The SHA-256s, by the names of the archives.
+    """
+    with open(path, encoding='ascii') as fp:
+        return {name: sha256 for sha256, name in map(str.split, fp)}
 
-_versions = list(FILENAMES)
-_starts = [_versions.index(_row['first']) for _row in _rows] + [None]
 
-#: The contents of the module, oldest first. The newest one goes on.
-CONTENTS = [
-    Content(_known.blob, _versions[_start:_end],
-            [_name for _name in DEFECTS if _name in _known.defects.split()],
-            _row['python'], _row['django'], _row['environments'].split())
-    for _known, _row, _start, _end in zip(KNOWN, _rows, _starts, _starts[1:])
-]
+def make_tables(archives):
+    """Return the modules and the releases.
 
-#: The content of each release, oldest first.
-RELEASES = {version: content
-            for content in CONTENTS for version in content.releases}
+    Args:
+        archives (dict):
+            The SHA-256s of all official archives, by their names.
+
+    Returns:
+        tuple:
+        The list of :py:class:`ForwardingModule`, and the dictionary of
+        :py:class:`Release` by version, both oldest first.
+    """
+    # A wheel comes after its sdist, and is what is built from.
+    filenames = {get_version(name): name for name in archives}
+    versions = list(filenames)
+
+    with open(RELEASES_PATH, encoding='ascii') as fp:
+        rows = list(csv.DictReader(fp, delimiter='\t'))
+
+    starts = [versions.index(row['first']) for row in rows]
+    modules, releases = [], {}
+
+    # The newest one goes on.
+    for row, start, end in zip(rows, starts, starts[1:] + [None]):
+        if row['blob']:
+            modules.append(ForwardingModule(
+                row['blob'], [], row['defects'].split(), row['python'],
+                row['django']))
+
+        for version in versions[start:end]:
+            name = filenames[version]
+            modules[-1].releases.append(version)
+            releases[version] = Release(
+                version, modules[-1], name, archives[name],
+                row['environments'].split())
+
+    return modules, releases
+
+
+#: The SHA-256s of all official archives, by their names.
+ARCHIVES = read_archives()
+
+MODULES, RELEASES = make_tables(ARCHIVES)
 
 
 def find_release(version):
-    """Return the content that the module has in a release."""
+    """Return a release.
+
+    Args:
+        version (str):
+            Its version.
+
+    Returns:
+        Release:
+        The release.
+
+    Raises:
+        BadInput:
+            It's none that can be patched.
+    """
     if version in RELEASES:
         return RELEASES[version]
 
     match = re.match(r'([\d.]*\d)[-_.]?(a|b|c|rc|dev|pre)', version)
     near = re.sub(r'(\.0)+$', '', match.group(1) if match else version)
     near = [name for name in (near, near + '.0') if name in RELEASES]
+    first, *_, last = RELEASES
 
     raise BadInput('%s is %s; what can be patched is %s' % (
         version, 'a pre-release' if match else 'no known release',
         near[0] if near else 'the final releases from %s to %s ("backport '
-        'releases --update" adds newer ones)' % (_versions[0], _versions[-1])))
+        'releases --update" adds newer ones)' % (first, last)))
 
 
-def find_content(module):
-    """Return the content that a module is, or None if it's no release's."""
-    blob = get_known_blob_id(module)
+def find_module(source):
+    """Return the module of releases that a source is.
 
-    return next((content for content in CONTENTS if content.blob == blob),
+    Args:
+        source (bytes):
+            The source of a forwarding module.
+
+    Returns:
+        ForwardingModule:
+        The module, or ``None`` if the source is that of no release, nor that
+        of a branch that has a release's module with one more import.
+    """
+    blob_id = get_blob_id(normalize(source))
+
+    return next((module for module in MODULES if module.blob_id == blob_id),
                 None)

@@ -10,11 +10,11 @@ import os
 import re
 import string
 
-from . import BadInput
-from .archives import TESTS_PATH
-from .check import DEFECTS, MODULE_PATH, SITECONFIG_PATH, get_blob_id
+from . import BadInput, HERE, PAYLOAD
+from .check import (DEFECTS, MODULE_PATH, SITECONFIG_PATH, TESTS_PATH,
+                    get_blob_id)
 from .graft import GraftError, graft_module, graft_siteconfig
-from .releases import HERE, PAYLOAD, REVISION_DATE, find_content
+from .releases import REVISION_DATE
 
 
 #: The mail of a commit. The address is one that can't exist.
@@ -30,12 +30,16 @@ Subject: %s---
 Change = collections.namedtuple('Change', 'message files')
 
 
-def get_changes(files):
+def get_changes(files, module):
     """Return the changes of the series to a release or tree.
 
     Args:
         files (dict):
             The contents of the files (bytes), by their names.
+
+        module (djblets_backport.releases.ForwardingModule):
+            The forwarding module that's among them, or ``None`` if it's that
+            of no release.
 
     Returns:
         list of Change:
@@ -45,29 +49,29 @@ def get_changes(files):
         raise BadInput('there is no %s: give a checkout, unpacked tree or '
                        'archive of Djblets, 0.8.12 or newer' % MODULE_PATH)
 
-    content = find_content(files[MODULE_PATH])
     tests_path = (TESTS_PATH if TESTS_PATH + '__init__.py' in files
                   else 'djblets/cache/')
 
     try:
-        module = graft_module(files[MODULE_PATH].decode('utf-8'),
-                              _read(PAYLOAD, 'forwarding_backend.py').decode())
+        grafted = graft_module(
+            files[MODULE_PATH].decode('utf-8'),
+            _read(PAYLOAD, 'forwarding_backend.py').decode())
         siteconfig = graft_siteconfig(
             files.get(SITECONFIG_PATH, b'').decode('utf-8'))
     except (GraftError, UnicodeDecodeError) as e:
         raise BadInput('its forwarding module %s' % e)
 
     name = 'test_forwarding_backend.py'
-    changes = [{MODULE_PATH: module.encode('utf-8')},
+    changes = [{MODULE_PATH: grafted.encode('utf-8')},
                {tests_path + name: _read(PAYLOAD, name)}]
 
     # On Django 1.6, which 0.8 needs, what siteconfig asks for is right.
-    if siteconfig and not (content and content.django == '1.6'):
+    if siteconfig and not (module and module.django == '1.6'):
         name = 'test_forwarding_siteconfig.py'
         changes.append({SITECONFIG_PATH: siteconfig.encode('utf-8'),
                         tests_path + name: _read(PAYLOAD, name)})
 
-    return [Change(_get_message(number, content), change)
+    return [Change(_get_message(number, module), change)
             for number, change in enumerate(changes, 1)]
 
 
@@ -94,10 +98,10 @@ def _read(*path):
         return fp.read()
 
 
-def _get_message(number, content):
+def _get_message(number, module):
     """Return the commit message of a change."""
-    defects = [DEFECTS[name] for name in content.defects
-               if name != 'siteconfig'] if content else [
+    defects = [DEFECTS[name] for name in module.defects
+               if name != 'siteconfig'] if module else [
         'a reset can be lost, or reach some of the threads only']
     text = _read(HERE, 'messages', '%04d.txt' % number).decode('ascii')
 

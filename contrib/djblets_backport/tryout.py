@@ -1,37 +1,49 @@
 """Tries a patched wheel out in fresh environments.
 
-These are the ones of ``tests/tox.ini``, so this needs a checkout.
+These are the ones of ``tox.ini``, and need a checkout.
 """
 
 import logging
 import os
 import re
-import runpy
 import shutil
 import subprocess
 import tempfile
 
-from . import BackportError
-from .releases import CHECKOUT, HERE, find_release
+from . import BackportError, CHECKOUT, HERE
+from .environments import (EnvironmentFailure, describe_missing,
+                           get_pythons)
 
 
 logger = logging.getLogger(__name__)
 
 
-def try_out(version, wheel):
-    """Install a patched wheel, run its tests, and return lines on that."""
+def try_out(release, wheel):
+    """Install a patched wheel, and run its tests.
+
+    Args:
+        release (djblets_backport.releases.Release):
+            The release.
+
+        wheel (str):
+            The path of its patched wheel.
+
+    Returns:
+        list of str:
+        Lines of text on what was tried, and what couldn't be.
+
+    Raises:
+        djblets_backport.BackportError:
+            The wheel failed.
+    """
     if not CHECKOUT:
         return ['NOT TRIED OUT: only a checkout has environments for that.']
 
-    tests = os.path.join(CHECKOUT, 'tests')
-    tox = runpy.run_path(os.path.join(tests, 'environments.py'))
-
-    # 4.0 needs a newer Python than others with the same content.
     stacks = {name: tuple(map(int, re.match(
                   r'py(\d)(\d+)-django(\d)(\d+)', name).groups()))
-              for name in find_release(version).environments}
-    names = [name for name in sorted(stacks, key=stacks.get)
-             if version != '4.0' or stacks[name] >= (3, 8)]
+              for name in release.environments}
+    names = sorted(stacks, key=stacks.get)
+    ends = sorted({names[0], names[-1]}, key=stacks.get)
     lines = []
 
     with tempfile.TemporaryDirectory(prefix='djblets-backport-') as workdir:
@@ -39,12 +51,11 @@ def try_out(version, wheel):
         wheel = shutil.copy(wheel, workdir)
 
         try:
-            pythons = tox['get_pythons'](names[::len(names) - 1 or 1], workdir,
-                                         logger.info)
+            pythons = get_pythons(ends, workdir, logger.info)
 
             if None in pythons.values():
-                pythons = tox['get_pythons'](names, workdir, logger.info)
-        except tox['EnvironmentFailure'] as e:
+                pythons = get_pythons(names, workdir, logger.info)
+        except EnvironmentFailure as e:
             return ['NOT TRIED OUT: %s' % str(e).partition(':\n')[0]]
 
         there = [name for name in names if pythons.get(name)]
@@ -55,19 +66,19 @@ def try_out(version, wheel):
             if name in there[:1] + there[-1:]:
                 logger.info('Trying out %s %s', os.path.basename(wheel), where)
                 lines.append('Tried out %s: %s passed.'
-                             % (where, _try(pythons[name], wheel, tests)))
+                             % (where, _try(pythons[name], wheel)))
             elif name in pythons and name not in there:
                 lines.append('NOT TRIED OUT %s: %s'
-                             % (where, tox['describe_missing'](name)))
+                             % (where, describe_missing(name)))
 
     return lines
 
 
-def _try(python, wheel, tests):
+def _try(python, wheel):
     """Return how many tests passed."""
     for args in (['-m', 'pip', 'install', '--no-deps', wheel],
                  [os.path.join(HERE, 'check.py'), '--python', python],
-                 [os.path.join(tests, 'run_suite.py')]):
+                 [os.path.join(CHECKOUT, 'tests', 'run_suite.py')]):
         try:
             # A configured constraint breaks the pip of Python 2.7.
             output = subprocess.run(

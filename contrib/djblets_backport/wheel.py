@@ -12,24 +12,44 @@ import zipfile
 from .releases import LOCAL, REVISION_DATE
 
 
-def make_wheel(version, files, changes):
-    """Return the name and the contents of the patched wheel of a release."""
-    old_info, = (name[:-len('WHEEL')] for name in files
+def make_wheel(release, archive, changes):
+    """Return the patched wheel of a release.
+
+    Args:
+        release (djblets_backport.releases.Release):
+            The release.
+
+        archive (djblets_backport.archives.Archive):
+            What's in its official archive.
+
+        changes (list of djblets_backport.series.Change):
+            The changes. If there are none, it's the wheel of the release
+            itself, for the releases that there's only an sdist of.
+
+    Returns:
+        tuple:
+        The name of the wheel, and its contents (bytes).
+    """
+    version, local = release.version, LOCAL if changes else ''
+    old_info, = (name[:-len('WHEEL')] for name in archive.files
                  if name.endswith('.dist-info/WHEEL'))
-    info = old_info.replace(version, version + LOCAL)
+    info = old_info.replace(version, version + local)
 
     # RECORD is made anew, and nothing reads the other two.
     left_out = [old_info + name
                 for name in ('RECORD', 'metadata.json', 'pydist.json')]
     contents = {name.replace(old_info, info): data
-                for name, data in files.items() if name not in left_out}
+                for name, data in archive.files.items()
+                if name not in left_out}
+    modes = {name.replace(old_info, info): mode
+             for name, mode in archive.modes.items()}
 
     for change in changes:
         contents.update(change.files)
 
     line = b'\nVersion: ' + version.encode()
     contents[info + 'METADATA'] = contents[info + 'METADATA'].replace(
-        line, line + LOCAL.encode(), 1)
+        line, line + local.encode(), 1)
     pythons = '.'.join(re.findall(r'(?m)^Tag: (\w+)',
                                   contents[info + 'WHEEL'].decode('ascii')))
 
@@ -50,7 +70,8 @@ def make_wheel(version, files, changes):
         for name in names + [info + 'RECORD']:
             member = zipfile.ZipInfo(name, REVISION_DATE.timetuple()[:6])
             member.create_system = 3
-            member.external_attr = 0o100644 << 16
+            # One file is a script, which Djblets runs.
+            member.external_attr = modes.get(name, 0o100644) << 16
             archive.writestr(member, contents[name], zipfile.ZIP_DEFLATED, 9)
 
     return ('%s-%s-none-any.whl' % (info[:-len('.dist-info/')], pythons),

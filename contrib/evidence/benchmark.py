@@ -29,8 +29,8 @@ from tabulate import tabulate
 CONTRIB = Path(__file__).resolve().parent.parent
 sys.path[:1] = [str(CONTRIB), str(CONTRIB.parent / 'tests')]
 
-import environments  # noqa: E402
 import trees  # noqa: E402
+from djblets_backport import environments  # noqa: E402
 from evidence.progress import show  # noqa: E402
 
 

@@ -1,6 +1,7 @@
-"""Environments to run Djblets in, which tox makes from tests/tox.ini.
+"""Environments to run Djblets in, which tox makes from ``tox.ini``.
 
-Only the standard library is used here, since this is what gets the rest.
+They need a checkout. Only the standard library is used here, since this is
+what gets the rest.
 """
 
 import glob
@@ -11,14 +12,14 @@ import subprocess
 import sys
 import tempfile
 
+from . import BackportError, CHECKOUT, HERE
 
-CHECKOUT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 # The last ones that know Python 2.7.
 _TOX = ['tox==4.5.1.1', 'virtualenv==20.21.1']
 
 
-class EnvironmentFailure(Exception):
+class EnvironmentFailure(BackportError):
     """An environment could not be made, and the message says why."""
 
 
@@ -47,7 +48,7 @@ def get_pythons(environments, workdir=None, progress=None):
 
     Args:
         environments (list of str):
-            The names of the environments in tests/tox.ini.
+            The names of the environments in ``tox.ini``.
 
         workdir (str, optional):
             The directory for them. By default they're kept in ``build/``.
@@ -78,7 +79,7 @@ def get_pythons(environments, workdir=None, progress=None):
     output = _run([
         tox, '-m', 'tox', 'run-parallel', '--parallel', '2',
         '--parallel-no-spinner', '--notest', '--colored', 'no',
-        '-c', os.path.join(CHECKOUT, 'tests', 'tox.ini'),
+        '-c', os.path.join(HERE, 'tox.ini'),
         '--workdir', workdir, '-e', ','.join(environments),
         '--discover',
     ] + _find_interpreters(), check=False)
