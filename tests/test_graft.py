@@ -6,10 +6,13 @@ import unittest
 from scratch import CHECKOUT
 
 from djblets_backport import archives, check, releases
-from djblets_backport.graft import GraftError, graft_module, graft_siteconfig
+from djblets_backport.graft import (GraftError, graft_module, graft_siteconfig,
+                                    replace_parts)
 
 
 OURS = (CHECKOUT / check.MODULE_PATH).read_text()
+LATER = (CHECKOUT / 'contrib' / 'djblets_backport' / 'later' /
+         'forwarding_backend.py').read_text()
 
 
 def read(version, name=check.MODULE_PATH):
@@ -20,32 +23,39 @@ def read(version, name=check.MODULE_PATH):
 
 
 class GraftTests(unittest.TestCase):
-    """Unit tests for graft_module and graft_siteconfig."""
+    """Unit tests for graft_module, graft_siteconfig and replace_parts."""
 
     def test_module(self):
-        """Testing graft_module with modules for Python 2 and for Python 3"""
+        """Testing graft_module with the release's docstrings and imports"""
         future = 'from __future__ import annotations\n\n'
         released = read('6.1').replace('DEFAULT', future + 'DEFAULT', 1)
-        patched = graft_module(released, OURS)
-        old = graft_module(read('0.8.13'), OURS)
+        patched = graft_module(released, LATER)
 
-        for text in (future, *released.split('"""')[1::2]):
+        for text in (future, 'backend to be picked up.\n\n        Other thr'):
             self.assertEqual(patched.count(text), 1, text)
 
         self.assertNotIn('__getattribute__', patched)
 
-        # This is for Python 2 and old Djangos.
-        for text in ('unicode_literals', 'elif django.VERSION',
-                     '\nimport django\n', 'import request_finished'):
-            self.assertNotIn(text, patched)
-            self.assertEqual(old.count(text), 1)
+    def test_module_with_docstrings(self):
+        """Testing graft_module with docstrings of the old protocol"""
+        for version, verb in (('0.8.29', 'Loads'), ('1.0.18', 'Load')):
+            patched = graft_module(read(version), OURS)
+
+            for text in ('"""%s the caching backend.\n' % verb,
+                         'based on the stored cache name.\n\n        One thr',
+                         '"""%s a new' % verb.replace('Load', 'Return')):
+                self.assertEqual(patched.count(text), 1, text)
+
+            self.assertNotIn('only one will succeed', patched)
 
     def test_module_with_unfit(self):
         """Testing graft_module with modules that the change does not fit"""
         source = read('6.1')
 
         for source, message in (
-                (graft_module(source, OURS), 'patched already, by revision 2'),
+                (graft_module(source, LATER), 'patched already, by revision 3'),
+                (source + '\n\n_generations = {}\n',
+                 'is patched already, by revision 2'),
                 (source + '\n\nclass _Owner(object):\n    pass\n',
                  'is patched already, by revision 1'),
                 (source.replace('class F', 'class f'),
@@ -57,7 +67,19 @@ class GraftTests(unittest.TestCase):
                  'has other, which the change would lose'),
                 (source.replace('def ', 'def', 1), 'is not a Python module')):
             with self.assertRaisesRegex(GraftError, message):
-                graft_module(source, OURS)
+                graft_module(source, LATER)
+
+    def test_replace_parts(self):
+        """Testing replace_parts with functions and methods, old and new"""
+        self.assertEqual(
+            replace_parts(
+                'import a\n\n\nclass A:\n    def b(self):\n        """B."""\n'
+                '\n    def c(self):\n        pass\n\n\ndef d():\n    pass\n',
+                'import e\n\n\nclass A:\n    def b(self):\n        """F."""\n'
+                '\n    def g(self):\n        pass\n\n\ndef d():\n    h()\n'),
+            'import a\n\n\nclass A:\n    def b(self):\n        """F."""\n'
+            '\n    def c(self):\n        pass\n\n    def g(self):\n'
+            '        pass\n\n\ndef d():\n    h()\n')
 
     def test_siteconfig(self):
         """Testing graft_siteconfig with isinstance, and without it"""

@@ -2,8 +2,8 @@
 
 The release's module and ours are compared as syntax trees. What has the same
 code in both, apart from docstrings and comments, keeps the release's text.
-What doesn't takes ours, under the release's docstring, and what is new comes
-in where our module has it. The result is then proven to have our code.
+What doesn't takes our text, and what is new comes in where our module has it.
+The result is then proven to have our code.
 """
 
 import ast
@@ -12,11 +12,15 @@ import copy
 import re
 
 
-#: Methods of the release that the change has another one for.
-_REPLACED = {'__getattribute__'}
+#: Methods of the releases that the change has others for.
+_REPLACED_METHODS = {'__getattribute__'}
+
+#: Methods whose docstring begins like the release's, with two paragraphs that
+#: are still true, and goes on like ours.
+_EXTENDED_DOCSTRINGS = {'_load_backend', 'reset_backend'}
 
 #: Names that only a module with our change has, and the revision of that.
-_PATCHED = {'_Owner': 1, '_generations': 2}
+_PATCHED_NAMES = {'_Owner': 1, 'RETRY_SECS': 3, '_generations': 2}
 
 
 class GraftError(Exception):
@@ -36,7 +40,7 @@ def graft_module(source, ours):
             The release's module.
 
         ours (str):
-            Our module.
+            Our module for that release.
 
     Returns:
         str:
@@ -53,15 +57,16 @@ def graft_module(source, ours):
 
     _, parts = _split(tree, source.splitlines())
 
-    for name, revision in _PATCHED.items():
+    for name, revision in _PATCHED_NAMES.items():
         if name in parts:
             raise GraftError('is patched already, by revision %d' % revision)
 
     if 'ForwardingCacheBackend' not in parts:
         raise GraftError('has no class ForwardingCacheBackend')
 
-    if not any('unicode_literals' in name for name in parts):
-        ours = _adapt_to_python3(ours)
+    if '"""Returns' not in source:
+        # Docstrings are in the imperative from 0.9 on.
+        ours = re.sub(r'("""[A-Z]\w+)s\b', r'\1', ours)
 
     our_tree = ast.parse(ours)
     result = '\n'.join(_merge(tree, source.splitlines(),
@@ -74,13 +79,41 @@ def graft_module(source, ours):
 
 
 def graft_siteconfig(source):
-    """Return siteconfig's module with its change, or None if it has none."""
+    """Return siteconfig's module with its change, or None if it has none.
+
+    Args:
+        source (str):
+            The release's module.
+
+    Returns:
+        str:
+        The patched module.
+    """
     old = 'isinstance(cache, ForwardingCacheBackend)'
 
     if source.count(old) != 1:
         return None
 
     return source.replace(old, "hasattr(cache, 'reset_backend')")
+
+
+def replace_parts(ours, others):
+    """Return one of our modules with functions and methods of another one.
+
+    Args:
+        ours (str):
+            The module.
+
+        others (str):
+            The module with the functions and methods. Those that ``ours`` does
+            not have are added at the end of it, or of the class.
+
+    Returns:
+        str:
+        The resulting module.
+    """
+    return '\n'.join(_replace(ast.parse(ours), ours.splitlines(),
+                              ast.parse(others), others.splitlines())) + '\n'
 
 
 def _get_docstring(node):
@@ -142,49 +175,74 @@ def _split(node, lines):
     return head, parts
 
 
-def _merge(theirs, their_lines, ours, our_lines):
+def _merge(released, released_lines, ours, our_lines):
     """Return the lines of the release's module or class with our change."""
-    result, their_parts = _split(theirs, their_lines)
+    result, released_parts = _split(released, released_lines)
     _, our_parts = _split(ours, our_lines)
-    above = dict(zip(list(their_parts)[1:], their_parts))
-    futures = [(name, part) for name, part in their_parts.items()
+    names = list(released_parts)
+    names_above = dict(zip(names[1:], names))
+    futures = [(name, part) for name, part in released_parts.items()
                if name not in our_parts and _is_future(part.node)]
     previous = None
 
-    for name, part in their_parts.items():
-        if name not in our_parts and name not in _REPLACED and \
+    for name, part in released_parts.items():
+        if name not in our_parts and name not in _REPLACED_METHODS and \
            not isinstance(part.node, (ast.Import, ast.ImportFrom)):
             raise GraftError('has %s, which the change would lose' % name)
 
     for name, part in futures + list(our_parts.items()):
-        released = their_parts.get(name, part)
+        old_part = released_parts.get(name)
+        has_same_lead = old_part and names_above.get(name) == previous
 
         # What separates two statements only stays if both do.
-        result += (released if above.get(name) == previous else part).lead
+        result += (old_part if has_same_lead else part).lead
 
-        if isinstance(part.node, ast.ClassDef):
-            result += _merge(released.node, their_lines, part.node, our_lines)
-        elif _get_code(released.node) == _get_code(part.node):
-            result += released.lines
+        if old_part is None:
+            result += part.lines
+        elif isinstance(part.node, ast.ClassDef):
+            result += _merge(old_part.node, released_lines,
+                             part.node, our_lines)
         else:
-            lines = list(part.lines)
-            lines[part.docstring] = released.lines[released.docstring]
-            result += lines
+            result += _merge_statement(name, old_part, part)
 
         previous = name
 
     return result
 
 
-def _adapt_to_python3(ours):
-    """Return our module for the releases that need Python 3 and Django 3.2."""
-    for text in ('from __future__ import unicode_literals\n\n',
-                 '\nimport django\n'
-                 'from django.core.signals import request_finished\n'):
-        ours = ours.replace(text, '')
+def _merge_statement(name, released, ours):
+    """Return the lines of a statement that the release has, too."""
+    docstring = released.lines[released.docstring]
 
-    # Of what depends on Django's version, the first branch is left.
-    return re.sub(r'(?ms)^        if django\.VERSION.*?\n(.*?)'
-                  r'^        elif django\.VERSION.*?(?=^    def )',
-                  lambda match: re.sub('(?m)^    ', '', match.group(1)) + '\n',
-                  ours)
+    if name in _EXTENDED_DOCSTRINGS and docstring:
+        paragraphs = '\n'.join(docstring[:-1]).split('\n\n')[:2]
+        docstring = ('\n\n'.join(paragraphs).split('\n') +
+                     ours.lines[ours.docstring][1:])
+    elif _get_code(released.node) == _get_code(ours.node):
+        return released.lines
+
+    lines = list(ours.lines)
+    lines[ours.docstring] = docstring
+
+    return lines
+
+
+def _replace(ours, our_lines, others, other_lines):
+    """Return the lines of a module or class of ours with parts of another."""
+    result, our_parts = _split(ours, our_lines)
+    _, other_parts = _split(others, other_lines)
+
+    for name, part in our_parts.items():
+        other = other_parts.pop(name, part)
+        result += part.lead
+
+        if isinstance(part.node, ast.ClassDef) and other is not part:
+            result += _replace(part.node, our_lines, other.node, other_lines)
+        else:
+            result += other.lines
+
+    for part in other_parts.values():
+        if isinstance(part.node, (ast.ClassDef, ast.FunctionDef)):
+            result += part.lead + part.lines
+
+    return result

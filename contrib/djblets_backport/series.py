@@ -13,7 +13,8 @@ import string
 from . import BadInput, HERE, PAYLOAD
 from .check import (DEFECTS, MODULE_PATH, SITECONFIG_PATH, TESTS_PATH,
                     get_blob_id)
-from .graft import GraftError, graft_module, graft_siteconfig
+from .graft import (GraftError, graft_module, graft_siteconfig,
+                    replace_parts)
 from .releases import REVISION_DATE
 
 
@@ -44,6 +45,10 @@ def get_changes(files, module):
     Returns:
         list of Change:
         The changes, in their order.
+
+    Raises:
+        djblets_backport.BadInput:
+            The changes don't fit the files.
     """
     if MODULE_PATH not in files:
         raise BadInput('there is no %s: give a checkout, unpacked tree or '
@@ -53,26 +58,33 @@ def get_changes(files, module):
                   else 'djblets/cache/')
 
     try:
-        grafted = graft_module(
-            files[MODULE_PATH].decode('utf-8'),
-            _read(PAYLOAD, 'forwarding_backend.py').decode())
+        source = files[MODULE_PATH].decode('utf-8')
+        is_later = 'unicode_literals' not in source
+        ours, tests, siteconfig_tests = _read_ours(
+            is_later, 'import caches' in source)
+        grafted = graft_module(source, ours)
         siteconfig = graft_siteconfig(
             files.get(SITECONFIG_PATH, b'').decode('utf-8'))
     except (GraftError, UnicodeDecodeError) as e:
         raise BadInput('its forwarding module %s' % e)
 
-    name = 'test_forwarding_backend.py'
-    changes = [{MODULE_PATH: grafted.encode('utf-8')},
-               {tests_path + name: _read(PAYLOAD, name)}]
+    changes = [
+        {MODULE_PATH: grafted},
+        {tests_path + 'test_forwarding_backend.py': tests},
+    ]
 
     # On Django 1.6, which 0.8 needs, what siteconfig asks for is right.
     if siteconfig and not (module and module.django == '1.6'):
-        name = 'test_forwarding_siteconfig.py'
-        changes.append({SITECONFIG_PATH: siteconfig.encode('utf-8'),
-                        tests_path + name: _read(PAYLOAD, name)})
+        changes.append({
+            SITECONFIG_PATH: siteconfig,
+            tests_path + 'test_forwarding_siteconfig.py': siteconfig_tests,
+        })
 
-    return [Change(_get_message(number, module), change)
-            for number, change in enumerate(changes, 1)]
+    return [
+        Change(_get_message(number, module, is_later),
+               {path: text.encode('utf-8') for path, text in change.items()})
+        for number, change in enumerate(changes, 1)
+    ]
 
 
 def make_series(files, changes):
@@ -92,22 +104,61 @@ def make_series(files, changes):
     return result
 
 
-def _read(*path):
-    """Return the contents of one of our files."""
-    with open(os.path.join(*path), 'rb') as fp:
-        return fp.read()
+def _read_ours(is_later, has_caches):
+    """Return our module, its tests and siteconfig's for a line of Djblets."""
+    def read(*path):
+        with open(os.path.join(*path), encoding='utf-8') as fp:
+            return fp.read()
+
+    name = 'forwarding_backend.py'
+    siteconfig_tests = read(PAYLOAD, 'test_forwarding_siteconfig.py')
+
+    # Djblets 3.0 and newer is for Python 3 and Django 3.2 and newer.
+    if is_later:
+        later = os.path.join(HERE, 'later')
+
+        return (read(later, name), read(later, 'test_' + name),
+                re.sub(r'from __future__ .*\n\n|import django\n|'
+                       r' +@unittest.skipIf.*\n', '', siteconfig_tests))
+
+    ours = [read(PAYLOAD, name), read(PAYLOAD, 'test_' + name)]
+
+    # Djblets 2.x is also for Django 1.7 to 1.11.
+    if has_caches:
+        ours = [
+            replace_parts(text, read(HERE, 'later', other))
+            for text, other in zip(ours, ('build_backend.py',
+                                          'test_build_backend.py'))
+        ]
+
+    return (*ours, siteconfig_tests)
 
 
-def _get_message(number, module):
-    """Return the commit message of a change."""
-    defects = [DEFECTS[name] for name in module.defects
-               if name != 'siteconfig'] if module else [
-        'a reset can be lost, or reach some of the threads only']
-    text = _read(HERE, 'messages', '%04d.txt' % number).decode('ascii')
+def _get_message(number, module, is_later):
+    """Return the commit message of a change, with DEP-3's fields."""
+    name = '%04d.txt' % number
 
-    return string.Template(text).substitute(
-        date=REVISION_DATE, defects='\n'.join(
-            '* %s%s.' % (defect[0].upper(), defect[1:]) for defect in defects))
+    if is_later and number == 1:
+        name = '0001-later.txt'
+
+    defects = [
+        DEFECTS[name] for name in module.defects if name != 'siteconfig'
+    ] if module else ['a reset can be lost, or reach some of the threads only']
+
+    # Those of Django 3.2 and newer have no other Django to speak of.
+    defects = [re.sub(r' \(on Django.*', '', defect) if is_later else defect
+               for defect in defects]
+    has_reported_bug = module and 'none-access' in module.defects
+
+    with open(os.path.join(HERE, 'messages', name), encoding='ascii') as fp:
+        text = string.Template(fp.read()).substitute(
+            where='' if is_later else ', on Django 1.7 and newer',
+            defects='\n'.join('* %s%s.' % (defect[0].upper(), defect[1:])
+                              for defect in defects))
+
+    return '%s\n%sOrigin: other\nForwarded: no\nLast-Update: %s\n' % (
+        text, 'Bug: https://reviews.reviewboard.org/r/6644/\n'
+        if has_reported_bug else '', REVISION_DATE)
 
 
 def _diff(path, old, new):

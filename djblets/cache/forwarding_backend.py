@@ -4,33 +4,27 @@ from __future__ import unicode_literals
 
 import logging
 import threading
+import time
 
-import django
 from django.core.signals import request_finished
-
-
-logger = logging.getLogger(__name__)
 
 
 DEFAULT_FORWARD_CACHE_ALIAS = 'forwarded_backend'
 
+# How soon an access tries again to load a backend that failed to load.
+RETRY_SECS = 10
 
-# The generation of each alias: how often it was reset in this process. Resets
-# count it up under the lock. A forwarder compares it, without a lock, with the
-# one that it loaded its backend for, and loads again if that's another.
+# How often each alias was reset in this process. Written under the lock.
 _generations = {}
 _generations_lock = threading.Lock()
 
 
 class ForwardingCacheBackend(object):
-    """A cache backend that forwards everything to another one.
-
-    Once that one's configuration is changed, ``reset_backend()`` replaces it.
-    """
+    """A cache backend that forwards everything to another one."""
 
     def __init__(self, cache_name=DEFAULT_FORWARD_CACHE_ALIAS,
                  *args, **kwargs):
-        """Initialize the backend.
+        """Initializes the backend.
 
         Args:
             cache_name (unicode, optional):
@@ -41,6 +35,7 @@ class ForwardingCacheBackend(object):
         self._load_lock = threading.Lock()
         self._load_gen = None
         self._loader = None
+        self._failure = (None, 0)
         _generations.setdefault(cache_name, 0)
 
     @property
@@ -52,9 +47,11 @@ class ForwardingCacheBackend(object):
         return self._backend
 
     def reset_backend(self):
-        """Replace the backend, here and in all that forward to the same alias.
+        """Replaces the backend that's forwarded to.
 
-        If the new one can't be built, this is logged and the old one stays.
+        All forwarding backends for the same alias follow at their next use.
+        If the new backend can't be loaded, that's logged, and the old one
+        stays in use.
         """
         with _generations_lock:
             _generations[self._cache_name] += 1
@@ -62,12 +59,18 @@ class ForwardingCacheBackend(object):
         self._load_backend(resetting=True)
 
     def close(self, *args, **kwargs):
-        """Close the backend, if it was loaded, with any arguments given."""
+        """Closes the backend, if it was loaded, with any arguments given."""
         if self._backend is not None:
             self._backend.close(*args, **kwargs)
 
     def _load_backend(self, resetting=False):
-        """Load the backend, unless it's of the current generation."""
+        """Loads the backend that's forwarded to.
+
+        One thread loads at a time, unless the backend is of the current
+        generation. Others go on with the old one, which is closed once it's
+        replaced. If the new one can't be loaded, that's tried again after
+        another reset, or after a while.
+        """
         if self._loader is threading.current_thread():
             # The constructor of the new backend is using this cache.
             if self._backend is None and not resetting:
@@ -75,34 +78,37 @@ class ForwardingCacheBackend(object):
 
             return
 
-        # Unlike a reset, an access goes on with the old backend if it can.
-        if not self._load_lock.acquire(resetting or self._backend is None):
+        must_wait = resetting or self._backend is None
+
+        if not self._load_lock.acquire(must_wait):
             return
 
         try:
             self._loader = threading.current_thread()
+            old_backend = self._backend
 
             # Noted before the settings are read, so that no reset is lost.
             generation = _generations[self._cache_name]
 
-            if self._load_gen == generation or \
-               (self._backend is None and resetting):
+            if old_backend is None and resetting:
+                # There's nothing to replace. The next access loads.
+                return
+
+            failed_gen, failed_time = self._failure
+            has_failed = (generation == failed_gen and
+                          abs(time.time() - failed_time) < RETRY_SECS)
+
+            if generation == self._load_gen or has_failed:
                 return
 
             try:
-                if self._backend is not None:
-                    # Others go on with the old one, even if this one fails.
-                    self._load_gen = generation
-
-                old_backend = self._backend
                 self._backend = self._build_backend()
-            except BaseException as e:
-                if self._backend is None or not isinstance(e, Exception):
-                    # The next access has to try again.
-                    self._load_gen = None
+            except Exception:
+                if old_backend is None:
                     raise
 
-                logger.exception('Cannot load cache "%s"', self._cache_name)
+                logging.exception('Cannot load cache "%s"', self._cache_name)
+                self._failure = (generation, time.time())
                 return
 
             self._load_gen = generation
@@ -114,24 +120,13 @@ class ForwardingCacheBackend(object):
             try:
                 old_backend.close()
             except Exception:
-                logger.exception('Cannot close cache "%s"', self._cache_name)
+                logging.exception('Cannot close cache "%s"', self._cache_name)
 
     def _build_backend(self):
-        """Return a new backend for the current configuration."""
-        from django.core import cache
+        """Returns a new backend for the current configuration."""
+        from django.core.cache import get_cache
 
-        if django.VERSION >= (3, 2):
-            handler = cache.CacheHandler()
-
-            # Indexing is only for its error: the thread keeps what it gives.
-            if self._cache_name in handler:
-                return handler.create_connection(self._cache_name)
-
-            return handler[self._cache_name]
-        elif django.VERSION >= (1, 7):
-            return cache.CacheHandler()[self._cache_name]
-
-        backend = cache.get_cache(self._cache_name)
+        backend = get_cache(self._cache_name)
 
         # This is closed by its forwarder, and not by the end of a request.
         request_finished.disconnect(backend.close)
@@ -139,12 +134,12 @@ class ForwardingCacheBackend(object):
         return backend
 
     def __contains__(self, key):
-        """Return whether a key is in the cache."""
+        """Returns whether a key is in the cache."""
         return key in self.backend
 
     def __getattr__(self, name):
-        """Return an attribute of the backend."""
         if self._load_gen != _generations[self._cache_name]:
             self._load_backend()
 
+        # Not through the property: it would hand its AttributeErrors to this.
         return getattr(self._backend, name)

@@ -6,35 +6,21 @@ a close of another, and a thread that doesn't come back fails its test.
 
 from __future__ import unicode_literals
 
-import copy
 import gc
 import logging
 import sys
 import threading
-import traceback
 import unittest
 import weakref
 from logging.handlers import BufferingHandler
 
 from django.conf import settings
 from django.core import cache as django_cache
-from django.core import signals
 from django.core.cache.backends.base import BaseCache
+from django.core.signals import request_finished
 
 from djblets.cache import forwarding_backend
 from djblets.cache.forwarding_backend import ForwardingCacheBackend
-
-try:
-    import contextvars
-except ImportError:
-    # Python < 3.7.
-    contextvars = None
-
-try:
-    from queue import Queue
-except ImportError:
-    # Python < 3.
-    from Queue import Queue
 
 
 #: An alias that is forwarded to, and one that forwards to it.
@@ -48,12 +34,9 @@ TIMEOUT = 10
 class FakeBackend(BaseCache):
     """A backend that keeps a record, and calls back."""
 
-    #: All that were made in a test.
+    #: All that were made in a test, and what they call with themselves.
     made = []
-
-    #: What to call in the constructor and in close(), with the backend.
-    on_init = None
-    on_close = None
+    on_init = on_close = None
 
     def __init__(self, location, params):
         super(FakeBackend, self).__init__(params)
@@ -65,15 +48,8 @@ class FakeBackend(BaseCache):
         if FakeBackend.on_init:
             FakeBackend.on_init(self)
 
-    def get(self, key, default=None, version=None):
+    def get(self, key):
         return self.location
-
-    @property
-    def broken(self):
-        return self.missing_in_property
-
-    def __contains__(self, key):
-        return key == self.location
 
     def close(self, **kwargs):
         self.closes.append(kwargs)
@@ -82,200 +58,39 @@ class FakeBackend(BaseCache):
             FakeBackend.on_close(self)
 
 
-class OddBackend(FakeBackend):
-    """A backend that's false, and has dynamic attributes."""
-
-    def __len__(self):
-        return 0
-
-    def __getattr__(self, name):
-        if name == 'dynamic':
-            return 'found'
-
-        raise AttributeError(name)
-
-
-class Task(threading.Thread):
-    """A thread that keeps what its function returned or raised."""
-
-    def __init__(self, func):
-        super(Task, self).__init__()
-
-        self.daemon = True
-        self.func = func
-        self.error = None
-
-        #: What becomes of it: "waiting" for a forwarder's lock, or "done".
-        self.states = Queue()
-
-        self.start()
-
-    def run(self):
-        try:
-            self.value = self.func()
-        except BaseException as e:
-            self.error = e
-        finally:
-            self.states.put('done')
-
-    def result(self):
-        """Return what the function returned, or raise what it raised."""
-        self.join(TIMEOUT)
-
-        if self.is_alive():
-            raise AssertionError('The thread is stuck:\n%s' % ''.join(
-                traceback.format_stack(sys._current_frames()[self.ident])))
-
-        if self.error is not None:
-            raise self.error
-
-        return self.value
-
-
-class ReportingLock(object):
-    """A forwarder's lock that tells a task's states when that waits for it."""
-
-    def __init__(self, cache):
-        self.lock = getattr(cache, '_load_lock', threading.Lock())
-        self.on_release = None
-        cache._load_lock = self
-
-    def acquire(self, blocking=True):
-        if self.lock.acquire(False):
-            return True
-
-        if blocking:
-            threading.current_thread().states.put('waiting')
-            self.lock.acquire()
-
-        return blocking
-
-    def release(self):
-        on_release, self.on_release = self.on_release, None
-
-        if on_release:
-            on_release()
-
-        self.lock.release()
-
-    def __enter__(self):
-        self.acquire()
-
-    def __exit__(self, *args):
-        self.release()
-
-
-def get_cache(alias):
-    """Return the cache for an alias as its users get it."""
-    if hasattr(django_cache, 'caches'):
-        return django_cache.caches[alias]
-
-    # Django < 1.7.
-    return django_cache.get_cache(alias)
-
-
 class ForwardingCacheBackendTests(unittest.TestCase):
     """Unit tests for ForwardingCacheBackend."""
-
-    def run(self, result=None):
-        # Django keeps no caches from other tests for a new thread.
-        task = Task(lambda: super(ForwardingCacheBackendTests, self)
-                    .run(result))
-        task.join()
-
-        return task.result()
 
     def setUp(self):
         super(ForwardingCacheBackendTests, self).setUp()
 
-        self._old_caches = settings.CACHES
-        self._old_entries = dict(settings.CACHES)
+        self._old_state = (settings.CACHES, dict(settings.CACHES),
+                           getattr(forwarding_backend, 'RETRY_SECS', None))
         self.addCleanup(self._restore)
 
         self.log = BufferingHandler(1000)
-        logging.getLogger(forwarding_backend.__name__).addHandler(self.log)
+        logging.getLogger().addHandler(self.log)
+        forwarding_backend.RETRY_SECS = 3600
+        self._configure('A')
 
-        self.configure('A')
-        self.configure(TARGET, backend=ForwardingCacheBackend, alias=FORWARDER)
-
-    def _restore(self):
-        """Restore all that a test changes."""
-        logging.getLogger(forwarding_backend.__name__).removeHandler(self.log)
-        settings.CACHES = self._old_caches
-        settings.CACHES.clear()
-        settings.CACHES.update(self._old_entries)
-        FakeBackend.made = []
-        FakeBackend.on_init = FakeBackend.on_close = None
-
-    def configure(self, location, backend=FakeBackend, alias=TARGET):
-        """Replace the configuration of an alias."""
-        settings.CACHES[alias] = {
-            'BACKEND': '%s.%s' % (backend.__module__, backend.__name__),
-            'LOCATION': location,
-        }
-
-    def load(self):
-        """Return a new forwarder that has loaded its first backend."""
-        cache = ForwardingCacheBackend(TARGET)
-        cache.get('key')
-
-        return cache
-
-    def call_once(self, hook, func):
-        """Have FakeBackend's on_init or on_close call a function once."""
-        def call(backend):
-            setattr(FakeBackend, hook, None)
-            func()
-
-        setattr(FakeBackend, str(hook), call)
-
-    def start(self, func, count=1):
-        """Return new threads, once each of them is waiting or done."""
-        tasks = [Task(func) for i in range(count)]
-
-        for task in tasks:
-            task.states.get(timeout=TIMEOUT)
-
-        return tasks
-
-    def assert_values(self, caches, value):
-        """Assert that a key has the same value in some caches."""
-        self.assertEqual([cache.get('key') for cache in caches],
-                         [value] * len(caches))
-
-    def assert_only_open(self, *caches):
-        """Assert that all but these caches' backends are closed, each once."""
-        backends = [cache.backend for cache in caches]
-
-        for backend in FakeBackend.made:
-            self.assertEqual(
-                len(backend.closes),
-                0 if any(backend is other for other in backends) else 1)
-
-    def test_reset_backend_with_same_configuration(self):
-        """Testing ForwardingCacheBackend with reset and no change"""
-        cache = self.load()
+    def test_reset_backend_with_configurations(self):
+        """Testing ForwardingCacheBackend with same and edited configuration"""
+        cache = self._load()
 
         for i in range(5):
             cache.reset_backend()
             self.assertEqual(cache.get('key'), 'A')
 
-        self.assertEqual(len(FakeBackend.made), 6)
-        self.assertIs(cache.backend, FakeBackend.made[-1])
-        self.assert_only_open(cache)
-
-    def test_reset_backend_with_edited_configuration(self):
-        """Testing ForwardingCacheBackend with edited configuration"""
-        cache = self.load()
-
         settings.CACHES[TARGET]['LOCATION'] = 'B'
         cache.reset_backend()
         self.assertEqual(cache.get('key'), 'B')
 
-        settings.CACHES = copy.deepcopy(settings.CACHES)
-        self.configure('C')
+        settings.CACHES = dict(settings.CACHES)
+        self._configure('C')
         cache.reset_backend()
         self.assertEqual(cache.get('key'), 'C')
+        self.assertEqual(len(FakeBackend.made), 8)
+        self._check_open(cache)
 
     def test_reset_backend_at_every_line_of_access(self):
         """Testing ForwardingCacheBackend with reset at each line of access"""
@@ -287,7 +102,7 @@ class ForwardingCacheBackendTests(unittest.TestCase):
                 lines.append(frame.f_lineno)
 
                 if len(lines) == reset_line:
-                    Task(cache.reset_backend).result()
+                    self._run(cache.reset_backend)
 
             return trace
 
@@ -300,14 +115,14 @@ class ForwardingCacheBackendTests(unittest.TestCase):
                 sys.settrace(None)
 
         filename = forwarding_backend.__file__.replace('.pyc', '.py')
-        cache = self.load()
+        cache = self._load()
         reset_line = 0
         lines = []
 
         while len(lines) >= reset_line:
             reset_line += 1
             lines = []
-            self.assertEqual(Task(access).result(), 'A')
+            self.assertEqual(self._run(access), 'A')
 
             # The next one has to start with nothing left to load.
             cache.get('key')
@@ -317,232 +132,210 @@ class ForwardingCacheBackendTests(unittest.TestCase):
     def test_reset_backend_with_access_while_loading(self):
         """Testing ForwardingCacheBackend with access while resetting"""
         def access():
-            accessed.append(Task(
-                lambda: (cache.get('key'), len(cache.backend.closes)))
-                .result())
+            accessed.append(self._run(
+                lambda: (cache.get('key'), len(cache.backend.closes))))
 
         accessed = []
-        cache = self.load()
-        self.configure('B')
-        self.call_once('on_init', access)
-        self.call_once('on_close', access)
+        cache = self._load()
+        self._configure('B')
+        self._call_once('on_init', access)
+        self._call_once('on_close', access)
         cache.reset_backend()
 
         self.assertEqual(accessed, [('A', 0), ('B', 0)])
-        self.assert_only_open(cache)
+        self._check_open(cache)
 
     def test_reset_backend_with_reset_while_closing(self):
         """Testing ForwardingCacheBackend with reset while closing"""
         def reset():
-            self.configure('C')
-            Task(cache.reset_backend).result()
+            self._configure('C')
+            self._run(cache.reset_backend)
 
-        cache = self.load()
-        self.configure('B')
-        self.call_once('on_close', reset)
+        cache = self._load()
+        self._configure('B')
+        self._call_once('on_close', reset)
         cache.reset_backend()
 
         self.assertEqual(cache.get('key'), 'C')
-        self.assert_only_open(cache)
+        self._check_open(cache)
 
     def test_reset_backend_with_reset_while_loading(self):
         """Testing ForwardingCacheBackend with reset while loading"""
         def reset():
-            self.configure('B')
-            tasks.extend(self.start(lambda: (cache.reset_backend(),
-                                             cache.get('key'))))
+            self._configure('B')
+            threads.extend(lock.start_waiting(
+                lambda: (cache.reset_backend(), cache.get('key'))))
 
         for is_first in (False, True):
-            for is_loaded in (False, True):
-                tasks = []
-                FakeBackend.made = []
-                self.configure('A')
-                cache = ForwardingCacheBackend(TARGET)
+            threads = []
+            FakeBackend.made = []
+            self._configure('A')
+            cache = ForwardingCacheBackend(TARGET)
 
-                if not is_first:
-                    cache.get('key')
+            if not is_first:
+                cache.get('key')
 
-                lock = ReportingLock(cache)
+            lock = WatchedLock(self, cache)
+            self._call_once('on_init', reset)
 
-                if is_loaded:
-                    lock.on_release = reset
-                else:
-                    self.call_once('on_init', reset)
+            if is_first:
+                cache.get('key')
+            else:
+                cache.reset_backend()
 
-                if is_first:
-                    cache.get('key')
-                else:
-                    cache.reset_backend()
-
-                self.assertEqual([task.result() for task in tasks],
-                                 [(None, 'B')])
-                self.assertEqual(cache.get('key'), 'B')
-                self.assert_only_open(cache)
+            self.assertEqual([self._join(thread) for thread in threads],
+                             [(None, 'B')], 'First load: %s' % is_first)
+            self.assertEqual(cache.get('key'), 'B')
+            self._check_open(cache)
 
     def test_reset_backend_with_16_resets(self):
-        """Testing ForwardingCacheBackend with 16 simultaneous resets"""
+        """Testing ForwardingCacheBackend with 16 resets at once"""
         def reset():
-            self.configure('B')
-            tasks.extend(self.start(cache.reset_backend, 15))
+            self._configure('B')
+            threads.extend(lock.start_waiting(cache.reset_backend, 15))
 
-        tasks = []
-        cache = self.load()
-        ReportingLock(cache)
-        self.call_once('on_init', reset)
+        threads = []
+        cache = self._load()
+        lock = WatchedLock(self, cache)
+        self._call_once('on_init', reset)
         cache.reset_backend()
 
-        for task in tasks:
-            task.result()
+        for thread in threads:
+            self._join(thread)
 
         self.assertEqual(cache.get('key'), 'B')
         self.assertEqual(len(FakeBackend.made), 3)
-        self.assert_only_open(cache)
+        self._check_open(cache)
 
     def test_reset_backend_with_error_in_close(self):
         """Testing ForwardingCacheBackend with error while closing"""
-        def fail(backend):
-            raise ValueError('cannot close')
-
-        cache = self.load()
-        self.configure('B')
-        FakeBackend.on_close = fail
+        cache = self._load()
+        self._configure('B')
+        FakeBackend.on_close = lambda backend: backend.missing
         cache.reset_backend()
 
         self.assertEqual(cache.get('key'), 'B')
-        self.assert_only_open(cache)
-        self.assertEqual(len(self.log.buffer), 1)
-        self.assertIn(TARGET, self.log.buffer[0].getMessage())
+        self.assertEqual(len(self._get_logged()), 1)
+        self._check_open(cache)
 
     def test_reset_backend_with_broken_configuration(self):
         """Testing ForwardingCacheBackend with broken configuration"""
-        def fail(backend):
-            failed.append(FakeBackend.made.pop())
-            raise ValueError('cannot connect')
-
-        failed = []
-        forwarders = [self.load(), self.load()]
-        FakeBackend.on_init = fail
+        forwarders = [self._load(), self._load()]
+        failed = self._fail_to_load()
 
         for resets in (1, 2):
+            # Only the first access after a reset tries to load.
             forwarders[0].reset_backend()
-            self.assert_values(forwarders * 3, 'A')
-
+            self.assertEqual([cache.get('key') for cache in forwarders * 3],
+                             ['A'] * 6)
             self.assertEqual(len(failed), 2 * resets)
-            self.assertEqual(len(self.log.buffer), 2 * resets)
-            self.assertIn(TARGET, self.log.buffer[-1].getMessage())
-
-        self.assert_only_open(*forwarders)
+            self.assertEqual(len(self._get_logged()), 2 * resets)
 
         FakeBackend.on_init = None
-        self.configure('B')
+        self._configure('B')
         forwarders[0].reset_backend()
-        self.assert_values(forwarders, 'B')
-        self.assert_only_open(*forwarders)
+        self.assertEqual([cache.get('key') for cache in forwarders],
+                         ['B'] * len(forwarders))
+        self._check_open(*forwarders)
+
+    def test_reset_backend_with_passing_failure(self):
+        """Testing ForwardingCacheBackend with failure that passes"""
+        cache = self._load()
+        self._configure('B')
+        failed = self._fail_to_load()
+        cache.reset_backend()
+        FakeBackend.on_init = None
+        self.assertEqual(cache.get('key'), 'A')
+
+        forwarding_backend.RETRY_SECS = 0
+        self.assertEqual(cache.get('key'), 'B')
+        self.assertEqual(len(failed), 1)
+        self._check_open(cache)
 
     def test_reset_backend_with_other_forwarders(self):
         """Testing ForwardingCacheBackend with other forwarders"""
-        self.configure('other', alias='forwarded_backend')
+        self._configure('other', alias='forwarded_backend')
         other = ForwardingCacheBackend()
         other_backend = other.backend
-        forwarders = [self.load() for i in range(3)]
+        forwarders = [self._load() for i in range(3)]
 
-        self.configure('B')
+        self._configure('B')
         forwarders[0].reset_backend()
 
-        self.assert_values(forwarders, 'B')
+        self.assertEqual([cache.get('key') for cache in forwarders],
+                         ['B'] * len(forwarders))
         self.assertIs(other.backend, other_backend)
         self.assertEqual(len(FakeBackend.made), 7)
-        self.assert_only_open(other, *forwarders)
+        self._check_open(other, *forwarders)
 
     def test_reset_backend_with_eight_threads(self):
         """Testing ForwardingCacheBackend with reset and eight threads"""
         def access():
             cache = get_cache(FORWARDER)
-            loaded.put(cache.get('key'))
+            values = [cache.get('key')]
+            has_loaded.release()
             has_reset.wait(TIMEOUT)
 
-            return [cache.get('key') for i in range(5)]
+            return values + [cache.get('key') for i in range(2)]
 
-        loaded = Queue()
+        self._configure(TARGET, ForwardingCacheBackend, FORWARDER)
+        has_loaded = threading.Semaphore(0)
         has_reset = threading.Event()
-        tasks = [Task(access) for i in range(8)]
-        self.assertEqual([loaded.get(timeout=TIMEOUT) for task in tasks],
-                         ['A'] * 8)
+        threads = [self._start(access) for i in range(8)]
 
-        self.configure('B')
-        Task(lambda: get_cache(FORWARDER).reset_backend()).result()
+        for thread in threads:
+            has_loaded.acquire()
+
+        backends = list(FakeBackend.made)
+        self._configure('B')
+        self._run(lambda: get_cache(FORWARDER).reset_backend())
         has_reset.set()
 
-        self.assertEqual([task.result() for task in tasks], [['B'] * 5] * 8)
-        self.assertEqual([len(backend.closes)
-                          for backend in FakeBackend.made[:8]], [1] * 8)
+        for thread in threads:
+            self.assertEqual(self._join(thread), ['A', 'B', 'B'])
 
-    def test_reset_backend_with_context(self):
-        """Testing ForwardingCacheBackend with reset and async context"""
-        def reset():
-            context = contextvars.copy_context()
-            values = [context.run(lambda: get_cache(FORWARDER).get('key'))]
-            self.configure('B')
-            get_cache(FORWARDER).reset_backend()
-            values.append(context.run(lambda: get_cache(FORWARDER).get('key')))
-
-            return values
-
-        if contextvars is None:
-            raise unittest.SkipTest('needs Python 3.7 (contextvars)')
-
-        self.assertEqual(Task(reset).result(), ['A', 'B'])
+        self.assertEqual([len(backend.closes) for backend in backends],
+                         [1] * 8)
 
     def test_reset_backend_leaves_nothing_behind(self):
         """Testing ForwardingCacheBackend leaves nothing behind"""
-        def get_alive():
-            gc.collect()
-
-            return [backend() for backend in backends if backend()]
-
         backends = []
         FakeBackend.on_init = lambda backend: backends.append(
             weakref.ref(FakeBackend.made.pop()))
         gc.collect()
-        receivers = len(signals.request_finished.receivers)
-        cache = self.load()
+        receivers = len(request_finished.receivers)
+        cache = self._load()
 
         for i in range(20):
             cache.reset_backend()
             cache.get('key')
 
-        self.assertEqual(len(backends), 21)
-        self.assertEqual(get_alive(), [cache.backend])
-        self.assertEqual(len(signals.request_finished.receivers), receivers)
-
-        cache = [self.load() for i in range(1000)]
-        del cache
-        self.assertEqual(len(backends), 1021)
-        self.assertEqual(get_alive(), [])
+        gc.collect()
+        self.assertEqual([backend() for backend in backends],
+                         [None] * 20 + [cache.backend])
+        self.assertEqual(len(request_finished.receivers), receivers)
 
     def test_with_eight_first_accesses(self):
         """Testing ForwardingCacheBackend with eight first accesses"""
-        tasks = []
+        threads = []
         cache = ForwardingCacheBackend(TARGET)
-        ReportingLock(cache)
-        self.call_once('on_init', lambda: tasks.extend(
-            self.start(lambda: cache.get('key'), 7)))
+        lock = WatchedLock(self, cache)
+        self._call_once('on_init', lambda: threads.extend(
+            lock.start_waiting(lambda: cache.get('key'), 7)))
 
         self.assertEqual(cache.get('key'), 'A')
-        self.assertEqual([task.result() for task in tasks], ['A'] * 7)
+        self.assertEqual([self._join(thread) for thread in threads], ['A'] * 7)
         self.assertEqual(len(FakeBackend.made), 1)
-        self.assert_only_open(cache)
+        self._check_open(cache)
 
     def test_with_error_in_first_load(self):
         """Testing ForwardingCacheBackend with error in the first load"""
-        def fail(backend):
-            raise ValueError('cannot connect')
-
         cache = ForwardingCacheBackend(TARGET)
-        FakeBackend.on_init = fail
+        failed = self._fail_to_load()
 
-        for i in range(2):
+        for i in (1, 2):
             self.assertRaises(ValueError, lambda: cache.get('key'))
+            self.assertEqual(len(failed), i)
 
         del settings.CACHES[TARGET]
         self.assertRaises(django_cache.InvalidCacheBackendError,
@@ -551,57 +344,75 @@ class ForwardingCacheBackendTests(unittest.TestCase):
 
         # No reset is needed once it's mended.
         FakeBackend.on_init = None
-        self.configure('B')
+        self._configure('B')
         self.assertEqual(cache.get('key'), 'B')
 
     def test_with_interrupt(self):
         """Testing ForwardingCacheBackend with interrupt while loading"""
-        for error in (KeyboardInterrupt, SystemExit):
-            def interrupt(backend):
-                FakeBackend.made.pop()
-                raise error()
+        def interrupt(backend):
+            FakeBackend.made.pop()
+            raise KeyboardInterrupt()
 
-            FakeBackend.made = []
-            self.configure('A')
-            first = ForwardingCacheBackend(TARGET)
-            loaded, other = self.load(), self.load()
+        first = ForwardingCacheBackend(TARGET)
+        loaded, other = self._load(), self._load()
+        self._configure('B')
+        FakeBackend.on_init = interrupt
 
-            self.configure('B')
-            FakeBackend.on_init = interrupt
-            self.assertRaises(error, lambda: first.get('key'))
-            self.assertRaises(error, loaded.reset_backend)
-            self.assertRaises(error, lambda: other.get('key'))
+        for func in (lambda: first.get('key'), loaded.reset_backend,
+                     lambda: other.get('key')):
+            self.assertRaises(KeyboardInterrupt, func)
 
-            FakeBackend.on_init = None
-            self.assert_values([first, loaded, other], 'B')
-            self.assert_only_open(first, loaded, other)
-            self.assertEqual(self.log.buffer, [])
+        FakeBackend.on_init = None
+
+        for cache in (first, loaded, other):
+            self.assertEqual(cache.get('key'), 'B')
+
+        self._check_open(first, loaded, other)
+        self.assertEqual(self._get_logged(), [])
+
+    def test_with_interrupted_swap(self):
+        """Testing ForwardingCacheBackend with interrupt before swap"""
+        class InterruptedBackend(ForwardingCacheBackend):
+            def __setattr__(self, name, value):
+                if name == '_backend' and interrupts:
+                    raise interrupts.pop()
+
+                super(InterruptedBackend, self).__setattr__(name, value)
+
+        interrupts = []
+        cache = InterruptedBackend(TARGET)
+        cache.get('key')
+        self._configure('B')
+        interrupts.append(KeyboardInterrupt)
+        self.assertRaises(KeyboardInterrupt, cache.reset_backend)
+        self.assertEqual(cache.get('key'), 'B')
 
     def test_with_odd_backend(self):
         """Testing ForwardingCacheBackend with odd backend"""
-        self.configure('A', backend=OddBackend)
-        cache = self.load()
+        self._configure('A', OddBackend)
+        cache = self._load()
 
         self.assertEqual(cache.dynamic, 'found')
-        self.assertFalse(hasattr(cache, 'static'))
         self.assertIn('A', cache)
+        self.assertEqual(len(FakeBackend.made), 1)
         cache.close()
-        self.assertEqual([backend.closes for backend in FakeBackend.made],
-                         [[{}]])
+        self.assertEqual(cache.backend.closes, [{}])
 
     def test_with_attribute_error(self):
         """Testing ForwardingCacheBackend with AttributeError in backend"""
-        loaded = self.load()
-        FakeBackend.on_init = lambda backend: backend.missing_in_constructor
+        self._configure('A', OddBackend)
+        loaded = self._load()
+        FakeBackend.on_init = lambda backend: backend.in_constructor
 
-        for cache, name, message in (
-                (ForwardingCacheBackend(TARGET), 'get', 'constructor'),
-                (ForwardingCacheBackend(TARGET), 'backend', 'constructor'),
-                (loaded, 'broken', 'property')):
-            try:
-                self.fail(getattr(cache, name))
-            except AttributeError as e:
-                self.assertIn('missing_in_%s' % message, '%s' % e)
+        for cache, name, missing in (
+            (ForwardingCacheBackend(TARGET), 'get', 'in_constructor'),
+            (ForwardingCacheBackend(TARGET), 'backend', 'in_constructor'),
+            (loaded, 'static', 'static'),
+        ):
+            with self.assertRaises(AttributeError) as context:
+                getattr(cache, name)
+
+            self.assertEqual('%s' % context.exception, missing)
 
     def test_with_use_in_constructor(self):
         """Testing ForwardingCacheBackend with use in constructor"""
@@ -610,15 +421,16 @@ class ForwardingCacheBackendTests(unittest.TestCase):
         FakeBackend.on_init = lambda backend: values.append(cache.get('key'))
 
         # There's nothing to get in the first load.
-        self.assertRaises(RuntimeError, Task(lambda: cache.get('key')).result)
+        self._run(lambda: self.assertRaises(RuntimeError,
+                                            lambda: cache.get('key')))
         self.assertEqual(values, [])
 
         FakeBackend.on_init = None
         self.assertEqual(cache.get('key'), 'A')
 
-        self.configure('B')
-        self.call_once('on_init', lambda: values.append(cache.get('key')))
-        Task(cache.reset_backend).result()
+        self._configure('B')
+        self._call_once('on_init', lambda: values.append(cache.get('key')))
+        self._run(cache.reset_backend)
         self.assertEqual(values, ['A'])
         self.assertEqual(cache.get('key'), 'B')
 
@@ -627,19 +439,16 @@ class ForwardingCacheBackendTests(unittest.TestCase):
         cache = ForwardingCacheBackend(TARGET)
 
         for location in ('B', 'C'):
-            self.call_once('on_init', lambda: (self.configure(location),
-                                               cache.reset_backend()))
+            self._call_once('on_init', lambda: (self._configure(location),
+                                                cache.reset_backend()))
             cache.reset_backend()
-            Task(lambda: cache.get('key')).result()
+            self._run(lambda: cache.get('key'))
             self.assertEqual(cache.get('key'), location)
-            self.assert_only_open(cache)
+            self._check_open(cache)
 
     def test_close(self):
         """Testing ForwardingCacheBackend.close"""
-        kwargs = {
-            'sender': None,
-            'signal': signals.request_finished,
-        }
+        kwargs = {'sender': None, 'signal': request_finished}
         cache = ForwardingCacheBackend(TARGET)
         cache.close(**kwargs)
         self.assertEqual(FakeBackend.made, [])
@@ -648,3 +457,144 @@ class ForwardingCacheBackendTests(unittest.TestCase):
         cache.close(**kwargs)
         cache.close()
         self.assertEqual(cache.backend.closes, [kwargs, {}])
+
+    def _restore(self):
+        """Restore all that a test changes."""
+        settings.CACHES, entries, forwarding_backend.RETRY_SECS = \
+            self._old_state
+        settings.CACHES.clear()
+        settings.CACHES.update(entries)
+        logging.getLogger().removeHandler(self.log)
+        FakeBackend.made = []
+        FakeBackend.on_init = FakeBackend.on_close = None
+
+    def _configure(self, location, backend=FakeBackend, alias=TARGET):
+        """Replace the configuration of an alias."""
+        settings.CACHES[alias] = {
+            'BACKEND': '%s.%s' % (backend.__module__, backend.__name__),
+            'LOCATION': location,
+        }
+
+    def _load(self):
+        """Return a new forwarder that has loaded its first backend."""
+        cache = ForwardingCacheBackend(TARGET)
+        cache.get('key')
+
+        return cache
+
+    def _call_once(self, hook, func):
+        """Have a hook of FakeBackend's call a function once."""
+        def call(backend):
+            setattr(FakeBackend, hook, None)
+            func()
+
+        setattr(FakeBackend, str(hook), call)
+
+    def _fail_to_load(self):
+        """Have each load fail, and return a list that gets the backends."""
+        def fail(backend):
+            failed.append(FakeBackend.made.pop())
+            raise ValueError('cannot connect')
+
+        failed = []
+        FakeBackend.on_init = fail
+
+        return failed
+
+    def _start(self, func):
+        """Start a thread that keeps a function's result, and return it."""
+        thread = threading.Thread(
+            target=lambda: thread.results.append(func()))
+        thread.results = []
+        thread.daemon = True
+        thread.start()
+
+        return thread
+
+    def _join(self, thread):
+        """Return the result of a thread once it has ended."""
+        thread.join(TIMEOUT)
+        self.assertEqual(len(thread.results), 1, 'It is stuck, or failed.')
+
+        return thread.results[0]
+
+    def _run(self, func):
+        """Return the result of a function that's run in another thread."""
+        return self._join(self._start(func))
+
+    def _get_logged(self):
+        """Return what was logged about the backend."""
+        return [record for record in self.log.buffer
+                if TARGET in record.getMessage()]
+
+    def _check_open(self, *caches):
+        """Check that all but the backends of caches are closed, each once."""
+        in_use = [cache.backend for cache in caches]
+
+        for backend in FakeBackend.made:
+            self.assertEqual(len(backend.closes), backend not in in_use)
+
+
+class OddBackend(FakeBackend):
+    """A backend that's false, and has dynamic attributes."""
+
+    def __len__(self):
+        return 0
+
+    def __contains__(self, key):
+        return key == self.location
+
+    def __getattr__(self, name):
+        if name == 'dynamic':
+            return 'found'
+
+        raise AttributeError(name)
+
+
+class WatchedLock(object):
+    """A forwarder's lock, which tells when threads wait for it."""
+
+    def __init__(self, test, cache):
+        self.test = test
+        self.waiting = threading.Semaphore(0)
+        self.lock = getattr(cache, '_load_lock', threading.Lock())
+        cache._load_lock = self
+
+    def start_waiting(self, func, count=1):
+        """Start threads, and return them once each waits or has ended."""
+        def run():
+            try:
+                return func()
+            finally:
+                self.waiting.release()
+
+        threads = [self.test._start(run) for i in range(count)]
+
+        for thread in threads:
+            self.waiting.acquire()
+
+        return threads
+
+    def acquire(self, blocking=True):
+        if self.lock.acquire(False):
+            return True
+
+        if blocking:
+            self.waiting.release()
+            self.lock.acquire()
+
+        return blocking
+
+    def release(self):
+        self.lock.release()
+
+    def __enter__(self):
+        self.acquire()
+
+    def __exit__(self, *args):
+        self.release()
+
+
+def get_cache(alias):
+    """Return the cache for an alias as its users get it."""
+    return django_cache.get_cache(alias)

@@ -5,12 +5,13 @@ from __future__ import unicode_literals
 import threading
 import unittest
 
+import django
 from django.conf import settings
-from django.contrib.sites import models as sites_models
+from django.contrib.sites.models import SITE_CACHE, Site
 from django.core import cache as django_cache
 from django.core.cache.backends.locmem import LocMemCache
+from django.test.utils import override_settings
 
-from djblets.cache.forwarding_backend import DEFAULT_FORWARD_CACHE_ALIAS
 from djblets.siteconfig.django_settings import (apply_django_settings,
                                                 cache_settings_map)
 from djblets.siteconfig.models import SiteConfiguration
@@ -20,53 +21,43 @@ from djblets.siteconfig.models import SiteConfiguration
 TIMEOUT = 10
 
 
+def get_caches(name):
+    """Return the configuration of the alias that siteconfig changes."""
+    return {
+        'forwarded_backend': {
+            'BACKEND': 'django.core.cache.backends.locmem.LocMemCache',
+            'LOCATION': name,
+        },
+    }
+
+
 class SiteConfigCacheTests(unittest.TestCase):
     """Unit tests for changing the cache backend through siteconfig."""
 
-    def setUp(self):
-        super(SiteConfigCacheTests, self).setUp()
-
-        self._old_caches = dict(settings.CACHES)
-        self.addCleanup(self._restore)
+    @unittest.skipIf(django.VERSION < (1, 7), 'Needs Django 1.7 or newer.')
+    @override_settings(CACHES=dict(get_caches('A'), default={
+        'BACKEND': 'djblets.cache.forwarding_backend.ForwardingCacheBackend',
+        'LOCATION': 'forwarded_backend',
+    }))
+    def test_apply_django_settings_with_eight_threads(self):
+        """Testing apply_django_settings with cache backend and eight threads
+        """
+        def access():
+            names = [django_cache.cache.get('name')]
+            has_loaded.release()
+            has_stored.wait(TIMEOUT)
+            results.append(names + [django_cache.cache.get('name')])
 
         # A site that was looked up before needs no database.
-        site = sites_models.Site(pk=settings.SITE_ID, domain='example.com',
-                                 name='example.com')
-        sites_models.SITE_CACHE[settings.SITE_ID] = site
-        self.siteconfig = SiteConfiguration(site=site, version='1.0')
+        site = Site(pk=settings.SITE_ID, domain='example.com', name='Example')
+        SITE_CACHE[site.pk] = site
+        self.addCleanup(Site.objects.clear_cache)
 
         # Each of the backends knows its own name.
         for name in ('A', 'B'):
             LocMemCache(name, {}).set('name', name)
 
-        self.store('A')
-
-    def _restore(self):
-        """Restore what the tests change."""
-        settings.CACHES.clear()
-        settings.CACHES.update(self._old_caches)
-        sites_models.SITE_CACHE.clear()
-
-    def store(self, name):
-        """Store a cache backend in the site configuration, and apply it."""
-        self.siteconfig.settings['cache_backend'] = {
-            DEFAULT_FORWARD_CACHE_ALIAS: {
-                'BACKEND': 'django.core.cache.backends.locmem.LocMemCache',
-                'LOCATION': name,
-            },
-        }
-        apply_django_settings(self.siteconfig, cache_settings_map)
-
-    def test_apply_django_settings_with_eight_threads(self):
-        """Testing apply_django_settings with cache backend and eight threads
-        """
-        def access():
-            names[0].append(django_cache.cache.get('name'))
-            has_loaded.release()
-            has_stored.wait(TIMEOUT)
-            names[1].append(django_cache.cache.get('name'))
-
-        names = ([], [])
+        results = []
         has_loaded = threading.Semaphore(0)
         has_stored = threading.Event()
         threads = [threading.Thread(target=access) for i in range(8)]
@@ -78,10 +69,13 @@ class SiteConfigCacheTests(unittest.TestCase):
         for thread in threads:
             has_loaded.acquire()
 
-        self.store('B')
+        self.assertEqual(django_cache.cache.get('name'), 'A')
+        siteconfig = SiteConfiguration(site=site, version='1.0')
+        siteconfig.settings['cache_backend'] = get_caches('B')
+        apply_django_settings(siteconfig, cache_settings_map)
         has_stored.set()
 
         for thread in threads:
             thread.join(TIMEOUT)
 
-        self.assertEqual(names, (['A'] * 8, ['B'] * 8))
+        self.assertEqual(results, [['A', 'B']] * 8)
