@@ -1,163 +1,272 @@
 """All that there is to run: which tests, on which trees, in what environment.
 
-What is run in one environment alone is run in the last one of a content in
-``releases.tsv``.
+Nothing is made here. What can be run in any environment of a release has them
+all, and is run in the first one that this machine can have.
 """
 
-import collections
+import dataclasses
 import glob
 import os
+import re
 import sys
 
-import variants
-from trees import CHECKOUT, TREES, make_variant
+from controls import VARIANTS
+from trees import CHECKOUT, get_tree
 
-from djblets_backport.environments import get_pythons
-from djblets_backport.releases import RELEASES
+from djblets_backport import BadInput
+from djblets_backport.check import MODULE_PATH
+from djblets_backport.releases import MODULES, find_release
 
 
 TESTS = os.path.join(CHECKOUT, 'tests')
 EXPLORE = os.path.join(TESTS, 'schedules', 'explore.py')
 OWN_SUITE = os.path.join(TESTS, 'own_suite', 'run_own_suite.py')
+PROCESSES = os.path.join(TESTS, 'test_processes.py')
 RUN_SUITE = os.path.join(TESTS, 'run_suite.py')
 STRESS = os.path.join(TESTS, 'stress.py')
 
-#: What is run on a few releases is run on these, and on some without the fix.
-OLDEST, NEWEST = '0.8.13', '6.1'
+#: What is run on a few releases is run on these, which have the two modules
+#: that the series brings. Schedules have to find something in the others.
+OLDEST, NEWEST = HARD = ('0.8.13', '6.1')
 BROKEN = (OLDEST, '0.8.14')
 
 #: The environment for the tests of the tool and for the linters.
 TOOLS = 'py%d%d-tools' % sys.version_info[:2]
 
-#: The variants that can't be made of the newest release.
-OLD_VARIANTS = ('receiver-left',)
+#: The environments of Pythons that came after the releases. Where there's no
+#: GIL, there's stress as well.
+NEW_ENVIRONMENTS = []
+
+#: The last minor versions of Python 3 that a Django runs on.
+LAST_PYTHONS = {'django111': 9, 'django32': 13, 'django42': 13, 'django52': 14}
+
+#: What stands in a command for the first tree, and for a file for results.
+TREE, XUNIT = '<tree>', '<xunit>'
+NOSE_XUNIT = ['--with-xunit', '--xunit-file', XUNIT]
 
 
-#: Something to run: its name, its environment, its arguments, and the tree to
-#: run it on. A control has to fail as it's in controls.tsv. Where there's no
-#: such environment, it costs about so many tests.
-Job = collections.namedtuple(
-    'Job', ('name', 'environment', 'args', 'tree', 'is_control', 'count'),
-    defaults=(None, False, 1))
+@dataclasses.dataclass(eq=False)
+class Job:
+    """Something to run."""
+
+    #: Whether it's of ``tests``, or a ``control``, which has to fail as it's
+    #: in controls.tsv, or a ``baseline``, of which only counts what fails.
+    kind: str
+
+    name: str
+
+    #: The environments, in the order in which they're preferred.
+    environments: list
+
+    #: The arguments for the environment's Python.
+    command: list
+
+    #: The trees, as :py:func:`trees.get_tree` has them. It's run on the first.
+    trees: list = ()
+
+    #: The job whose failures are none of this one.
+    baseline: 'Job' = None
 
 
-def get_jobs(releases, pythons, options, nose_args):
-    """Generate all that is to be run.
+def get_jobs(options):
+    """Return what to run.
 
     Args:
-        releases (list of tuple):
-            The contents, each with the versions to run the tests on.
-
-        pythons (dict):
-            The Pythons of the environments, by name. Others may be added.
-
         options (argparse.Namespace):
             The options of runtests.py.
 
-        nose_args (list of str):
-            The arguments for nose.
+    Returns:
+        list of Job:
+        The jobs. Those that take the longest are first.
 
-    Yields:
-        Job:
-        Something to run. Those that take the longest are first.
+    Raises:
+        djblets_backport.BadInput:
+            There's nothing of what was asked for.
     """
-    versions = [version for _, names in releases for version in names]
-    is_all = not options.line
+    versions = [options.release] if options.release else HARD
 
-    for version in (NEWEST, OLDEST):
-        if version in versions and not nose_args:
-            yield from _get_hard_jobs(
-                version, _get_environments(RELEASES[version], pythons)[-1],
-                options.long)
+    if options.files:
+        jobs = [job for path in options.files
+                for job in _get_file_jobs(path, versions, options.nose)]
+    elif options.schedules:
+        jobs = [
+            _get_schedules(version, options.long,
+                           ['--scenario', options.schedules])
+            for version in versions
+        ]
+    elif options.control:
+        jobs = [job for job in _get_controls(options.nose)
+                if job.name == options.control]
+    elif options.release:
+        jobs = [_make('%s with the series' % options.release, options.release,
+                      'patched', options.nose)]
+    else:
+        jobs = list(_get_all_jobs(options))
 
+    # One test may be run in any of its environments.
+    if options.environment:
+        jobs = [job for job in jobs if options.environment in
+                job.environments[:None if options.is_narrow else 1]]
+
+        for job in jobs:
+            job.environments = [options.environment]
+
+    if not jobs and options.control:
+        raise BadInput('there is no control %s, but there are: %s' % (
+            options.control,
+            ', '.join(job.name for job in _get_controls([]))))
+    elif not jobs:
+        raise BadInput('nothing is for the environment %s'
+                       % options.environment)
+
+    return jobs
+
+
+def _get_all_jobs(options):
+    """Generate all jobs, or those that nose can do some of."""
+    for version in HARD:
+        if not options.nose:
+            yield _get_schedules(version, options.long)
+
+        yield from _get_hard_jobs(version, options.nose)
+
+    yield from _get_tool_jobs(options.nose)
+
+    if not options.nose:
+        for version in BROKEN:
+            yield _get_schedules(version, False, ['--broken'], 'released')
+
+        yield from _get_controls([])
+
+    for module in MODULES:
+        versions = module.releases
+
+        for version in (versions if options.long else
+                        versions[:1] + versions[1:][-1:]):
+            for environments in _get_series_environments(version):
+                yield _make('%s with the series' % version, version, 'patched',
+                            options.nose, environments)
+
+
+def _get_hard_jobs(version, nose_args):
+    """Generate the jobs that put a module of the series to the test."""
+    if version == OLDEST and not nose_args:
+        released, patched = [
+            Job(kind, 'own suite of %s, %s' % (version, tree),
+                find_release(version).environments,
+                [OWN_SUITE, TREE] + NOSE_XUNIT, [(version, tree)])
+            for kind, tree in (('baseline', 'released'), ('tests', 'patched'))
+        ]
+        patched.baseline = released
+
+        yield released
+        yield patched
+
+    for path in (STRESS, PROCESSES):
+        yield from _get_file_jobs(path, [version], nose_args)
+
+    for name in NEW_ENVIRONMENTS:
+        if version == NEWEST and 't-' in name:
+            yield _make('stress.py on %s' % version, version, 'patched',
+                        nose_args + [STRESS], [name])
+
+
+def _get_tool_jobs(nose_args):
+    """Generate the tests of the tool, and the linters."""
     for path in sorted(glob.glob(os.path.join(glob.escape(TESTS),
                                               'test_*.py'))):
-        if is_all and not path.endswith('test_processes.py'):
-            yield Job(os.path.basename(path), TOOLS,
-                      ['-m', 'nose'] + nose_args + [path])
+        if path != PROCESSES:
+            yield from _get_file_jobs(path, [], nose_args)
 
-    if OLDEST in versions:
-        for kind in ('patched', 'released'):
-            tree = _get_tree(OLDEST, kind)
-            yield Job('own suite of %s, %s' % (OLDEST, kind), 'py27-django16',
-                      [OWN_SUITE, tree] + nose_args, tree, count=182)
+    last_versions = [module.releases[-1] for module in MODULES]
+    paths = [
+        os.path.join(CHECKOUT, name)
+        for name in ('setup.py', 'contrib', 'contrib/acceptance',
+                     'contrib/backport', 'contrib/benchmark', 'djblets',
+                     'tests')
+    ] + [os.path.join(get_tree(version, 'patched'), MODULE_PATH)
+         for version in last_versions]
 
-    if is_all and not nose_args:
-        yield Job('the linters', TOOLS, [])
-
-    if not nose_args:
-        yield from _get_control_jobs(releases, pythons, is_all)
-
-    for content, names in releases:
-        for version in names:
-            for environment in _get_environments(RELEASES[version], pythons):
-                yield Job('%s with the series' % version, environment,
-                          [RUN_SUITE] + nose_args,
-                          _get_tree(version, 'patched'), count=21)
+    for command in (['pyflakes'], ['pycodestyle', '--max-line-length=79']):
+        if not nose_args:
+            yield Job('tests', command[0], [TOOLS], ['-m'] + command + paths,
+                      [(version, 'patched') for version in last_versions])
 
 
-def _get_hard_jobs(version, environment, is_long):
-    """Generate the runs that put the module of a release to the test."""
-    patched = _get_tree(version, 'patched')
-
-    yield Job('schedules of %s' % version, environment,
-              [EXPLORE, '--tree', patched] + ['--long'] * is_long, count=50)
-    yield Job('stress of %s' % version, environment, [STRESS] + (
-        ['--seconds', '20', '--count', '100000'] if is_long else []), patched,
-        count=5)
-    yield Job('stress of %s, released' % version, environment,
-              [STRESS, '--broken'], _get_tree(version, 'released'))
-    yield Job('processes of %s' % version, environment,
-              [RUN_SUITE, os.path.join(TESTS, 'test_processes.py')], patched,
-              count=3)
-
-
-def _get_control_jobs(releases, pythons, is_all):
+def _get_controls(nose_args):
     """Generate the runs of tests on what isn't fixed, or not rightly."""
-    for content, versions in releases:
-        last = content.releases[-1]
+    for version in (module.releases[-1] for module in MODULES):
+        # No test is skipped in the newest environment, which is second.
+        newest = find_release(version).environments[:2][-1]
 
-        # No test is skipped in the newest environment, which is the second.
-        if last in versions:
-            yield Job(last, _get_environments(RELEASES[last], pythons)[:2][-1],
-                      [RUN_SUITE], _get_tree(last, 'control'), True)
+        yield _make(version, version, 'control', nose_args,
+                    sorted(_get_environments(version),
+                           key=lambda name: name != newest))
 
-    if not is_all:
-        return
+    yield _make('processes', NEWEST, 'control', nose_args + [PROCESSES])
 
-    yield Job('processes', _get_environments(RELEASES[NEWEST], pythons)[-1],
-              [RUN_SUITE, os.path.join(TESTS, 'test_processes.py')],
-              _get_tree(NEWEST, 'control'), True)
+    for version in HARD:
+        yield _make('stress of %s' % version, version, 'control',
+                    ['-m', '^test_locmem$', STRESS])
 
-    for version in BROKEN:
-        yield Job('schedules of %s, released' % version,
-                  _get_environments(RELEASES[version], pythons)[-1],
-                  [EXPLORE, '--broken', '--tree',
-                   _get_tree(version, 'released')], count=17)
-
-    for variant in variants.VARIANTS:
-        version = OLDEST if variant.name in OLD_VARIANTS else NEWEST
-        yield Job(variant.name,
-                  _get_environments(RELEASES[version], pythons)[-1],
-                  [RUN_SUITE], make_variant(variant.name, version), True)
+    for variant in VARIANTS:
+        yield _make(variant.name, variant.release, variant.name, nose_args)
 
 
-def _get_tree(version, kind):
-    """Return the path of a tree."""
-    return os.path.join(TREES, version, kind)
+def _get_file_jobs(path, versions, nose_args):
+    """Generate the runs of a file of tests, or of a part of it."""
+    name = os.path.relpath(path.partition(':')[0], TESTS)
+
+    if name in ('stress.py', 'test_processes.py'):
+        for version in versions:
+            yield _make('%s on %s' % (name, version), version, 'patched',
+                        nose_args + [path])
+    elif re.match(r'test_\w+\.py$', name):
+        yield Job('tests', name, [TOOLS],
+                  ['-m', 'nose'] + NOSE_XUNIT + nose_args + [path])
+    else:
+        raise BadInput('%s has no tests to be run by itself; --release runs '
+                       'those of the series' % path)
 
 
-def _get_environments(release, pythons):
-    """Return the environments for a release that this machine can have."""
-    names = [name for name in release.environments if pythons[name]]
-    django = release.environments[-1].rpartition('-')[2]
-    newest = {'django111': 9, 'django32': 13, 'django42': 13}.get(django, 0)
+def _get_schedules(version, is_long, args=(), kind='patched'):
+    """Return the job that explores the schedules of a release."""
+    return Job('tests', 'schedules of %s, %s' % (version, kind),
+               _get_environments(version),
+               [EXPLORE, '--tree', TREE, '--xunit', XUNIT, *args] +
+               ['--long'] * is_long, [(version, kind)])
+
+
+def _make(name, version, tree, args, environments=None):
+    """Return a job of run_suite.py, a control where the tree isn't patched."""
+    kind = 'tests' if tree == 'patched' else 'control'
+
+    return Job(kind, name, environments or _get_environments(version),
+               [RUN_SUITE] + NOSE_XUNIT + args, [(version, tree)])
+
+
+def _get_environments(version):
+    """Return the environments that a release can run in, the best first."""
+    result = find_release(version).environments[::-1]
 
     # Many a machine has one Python alone, which needn't be one of those.
-    if not names and sys.version_info[1] <= newest:
-        names = ['py%d%d-%s' % (sys.version_info[:2] + (django,))]
+    for django in [name.rpartition('-')[2] for name in result]:
+        if sys.version_info[1] <= LAST_PYTHONS.get(django, 0):
+            result.append('py%d%d-%s' % (*sys.version_info[:2], django))
 
-        if names[0] not in pythons:
-            pythons.update(get_pythons(names, progress=print))
+    if version == NEWEST:
+        result += NEW_ENVIRONMENTS
 
-    return names or release.environments
+    return list(dict.fromkeys(result))
+
+
+def _get_series_environments(version):
+    """Generate the lists of environments that a release is tested in."""
+    names = find_release(version).environments
+    others = [name for name in _get_environments(version) if name not in names]
+    new = [name for name in others if name in NEW_ENVIRONMENTS]
+
+    yield names[:1] + [name for name in others if name not in new]
+
+    for name in names[1:] + new:
+        yield [name]

@@ -91,23 +91,21 @@ def main():
     print('Testing %s' % os.path.abspath(forwarding_backend.__file__),
           file=sys.stderr)
 
-    files = [os.path.abspath(arg) for arg in sys.argv[1:]
-             if arg.endswith('.py')]
-    args = [arg for arg in sys.argv[1:] if not arg.endswith('.py')]
-
-    for name in names:
-        module = importlib.import_module(name)
-
-        # What isn't fixed has threads get stuck, which needn't take long.
-        if 'FORWARDING_TESTS_TIMEOUT' in os.environ:
-            module.TIMEOUT = float(os.environ['FORWARDING_TESTS_TIMEOUT'])
+    # What isn't fixed has threads get stuck, which needn't take long.
+    if 'FORWARDING_TESTS_TIMEOUT' in os.environ:
+        for name in names:
+            importlib.import_module(name).TIMEOUT = float(
+                os.environ['FORWARDING_TESTS_TIMEOUT'])
 
     # Otherwise, nose would rather take the configuration and the modules that
     # it finds in the current directory, such as a checkout.
     os.environ['NOSE_IGNORE_CONFIG_FILES'] = '1'
+    files = [arg for arg in sys.argv[1:]
+             if arg.partition(':')[0].endswith('.py')]
+    args = [arg for arg in sys.argv[1:] if arg not in files]
     success = nose.run(argv=[
         sys.argv[0], '--no-path-adjustment', '--where', parent,
-    ] + args + (files or names))
+    ] + args + (list(map(os.path.abspath, files)) or names))
 
     return 0 if success else 1
 

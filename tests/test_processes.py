@@ -1,4 +1,4 @@
-"""Tests of processes, async views and interrupts, on the Djblets in use.
+"""Tests of processes and async views, on the Djblets in use.
 
 They are run by run_suite.py, which can't be with the tool's tests. A process
 of the site is this file, too: it's told on its standard input what to do.
@@ -24,7 +24,7 @@ except ImportError:
 
 
 class ProcessesTests(unittest.TestCase):
-    """Tests of a site's processes, of async views and interrupts."""
+    """Tests of a site's processes, and of async views."""
 
     def start(self, directory):
         """Start a process of the site."""
@@ -92,24 +92,6 @@ class ProcessesTests(unittest.TestCase):
             ]
 
         self.assertEqual(timeouts, [300, 77, 77, 300, 300])
-
-    def test_interrupted_swap(self):
-        """Testing a reset with an interrupt as the new backend is put there"""
-        from djblets.cache.forwarding_backend import ForwardingCacheBackend
-
-        class _Interrupted(ForwardingCacheBackend):
-            def __setattr__(self, name, value):
-                if name == '_backend' and interrupts:
-                    raise interrupts.pop()
-
-                super(_Interrupted, self).__setattr__(name, value)
-
-        interrupts = []
-        cache = _Interrupted('forwarded_backend', {})
-        backend = cache.backend
-        interrupts.append(KeyboardInterrupt)
-        self.assertRaises(KeyboardInterrupt, cache.reset_backend)
-        self.assertIsNot(cache.backend, backend)
 
 
 def get_backend(timeout):

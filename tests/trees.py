@@ -1,4 +1,4 @@
-"""Writes the releases to directories that can be put on Python's path."""
+"""Writes releases to directories that can be put on Python's path."""
 
 import os
 import shutil
@@ -6,67 +6,78 @@ import sys
 
 import variants
 
+
 CHECKOUT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(CHECKOUT, 'contrib'))
 
-from djblets_backport import archives, releases, series  # noqa: E402
+from djblets_backport import archives, series  # noqa: E402
+from djblets_backport.check import MODULE_PATH  # noqa: E402
 from djblets_backport.environments import get_build_dir  # noqa: E402
+from djblets_backport.releases import find_release  # noqa: E402
 
 
 TREES = os.path.join(get_build_dir(), 'trees')
 
 
-def make_trees(version, progress):
-    """Write a release, as it is and with the series.
+def get_tree(version, kind):
+    """Return the path of a tree.
 
     Args:
         version (str):
             The release.
 
-        progress (callable):
-            What is called with a line of text before something that takes
-            long.
-
-    Returns:
-        dict:
-        The paths of the directories: the release as it is (``released``),
-        with the tests of the series alone (``control``), and with all of it
-        (``patched``).
-    """
-    release = releases.find_release(version)
-    released = archives.fetch(release, progress=progress).files
-    control = dict(released)
-    patched = dict(released)
-
-    for change in series.get_changes(released, release.module):
-        for name, data in change.files.items():
-            patched[name] = data
-
-            if os.path.basename(name).startswith('test_'):
-                control[name] = data
-
-    return {
-        kind: write_tree(os.path.join(version, kind), files)
-        for kind, files in (('released', released), ('control', control),
-                            ('patched', patched))
-    }
-
-
-def write_tree(name, files):
-    """Write files to a directory, unless they're there already.
-
-    Args:
-        name (str):
-            The name of the directory in ``build/trees``.
-
-        files (dict):
-            The contents of the files (bytes), by their names.
+        kind (str):
+            Whether it's the release as it is (``released``), with the tests
+            of the series alone (``control``), with all of the series
+            (``patched``), or with the broken variant of that name.
 
     Returns:
         str:
         The path of the directory.
     """
-    path = os.path.join(TREES, name)
+    return os.path.join(TREES, version, kind)
+
+
+def make_trees(version, kinds):
+    """Write a release.
+
+    Args:
+        version (str):
+            The release.
+
+        kinds (set of str):
+            The trees of it, as for :py:func:`get_tree`.
+    """
+    release = find_release(version)
+    files = archives.fetch(release, progress=print).files
+    trees = {kind: dict(files) for kind in ('released', 'control', 'patched')}
+
+    for change in series.get_changes(files, release.module):
+        for name, data in change.files.items():
+            trees['patched'][name] = data
+
+            if os.path.basename(name).startswith('test_'):
+                trees['control'][name] = data
+
+    broken = kinds - set(trees)
+
+    for kind in kinds - broken | ({'patched'} if broken else set()):
+        _write_tree(get_tree(version, kind), trees[kind])
+
+    for name in broken:
+        path = get_tree(version, name)
+        source = variants.apply(
+            name, trees['patched'][MODULE_PATH].decode('utf-8'))
+
+        shutil.rmtree(path, ignore_errors=True)
+        _link(get_tree(version, 'patched'), path, *MODULE_PATH.split('/'))
+
+        with open(os.path.join(path, MODULE_PATH), 'wb') as fp:
+            fp.write(source.encode('utf-8'))
+
+
+def _write_tree(path, files):
+    """Write files to a directory, but for those that are there already."""
     old_files = set()
 
     for directory, _, names in os.walk(path):
@@ -93,36 +104,15 @@ def write_tree(name, files):
         with open(filename, 'wb') as fp:
             fp.write(data)
 
-    return path
 
+def _link(source, target, name, *rest):
+    """Make a directory of links to what's in another, but for one file."""
+    os.makedirs(target)
 
-def make_variant(name, version):
-    """Write a release with a broken variant of the series.
-
-    Args:
-        name (str):
-            The name of the variant.
-
-        version (str):
-            The release, which was made before.
-
-    Returns:
-        str:
-        The path of the directory.
-    """
-    path = os.path.join(TREES, 'variants', name)
-    module = os.path.join(path, 'djblets', 'cache', 'forwarding_backend.py')
-
-    shutil.rmtree(path, ignore_errors=True)
-    shutil.copytree(os.path.join(TREES, version, 'patched'), path,
-                    copy_function=os.symlink)
-
-    with open(module, encoding='utf-8') as fp:
-        source = fp.read()
-
-    os.unlink(module)
-
-    with open(module, 'w', encoding='utf-8') as fp:
-        fp.write(variants.apply(name, source))
-
-    return path
+    for other in os.listdir(source):
+        if other != name:
+            os.symlink(os.path.join(source, other),
+                       os.path.join(target, other))
+        elif rest:
+            _link(os.path.join(source, name), os.path.join(target, name),
+                  *rest)

@@ -1,0 +1,373 @@
+"""Runs what was asked for on the command line, and sums up what came of it."""
+
+import argparse
+import collections
+import concurrent.futures
+import itertools
+import os
+import re
+import subprocess
+import sys
+from xml.etree import ElementTree
+
+import jobs
+from controls import check_control, write_controls
+from trees import get_tree, make_trees
+
+from djblets_backport import BackportError, BadInput
+from djblets_backport.environments import get_build_dir, get_pythons
+from djblets_backport.releases import find_release
+
+
+EXAMPLES = '''
+examples:
+  ./tests/runtests.py
+  ./tests/runtests.py tests/test_graft.py
+  ./tests/runtests.py tests/test_graft.py:GraftTests.test_siteconfig
+  ./tests/runtests.py --release 6.1
+  ./tests/runtests.py --release 6.1 test_close
+  ./tests/runtests.py --release 0.9.4 --environment py27-django18 -m reset
+  ./tests/runtests.py --control old-never-closed
+  ./tests/runtests.py --schedules resets --release 0.8.13
+  ./tests/runtests.py --environment py27-django16
+  ./tests/runtests.py --python ~/cpython/python --environment py314-django52
+
+Other options go to nose, such as -x.
+'''
+
+#: What a skipped test's reason starts with if it's that something is missing.
+NEEDS = 'needs: '
+
+#: The packages of programs that have another name than those.
+PACKAGES = {'gbp': 'git-buildpackage'}
+
+#: The seconds after which a job isn't waited for any longer.
+TIMEOUT = 1800
+
+#: The cores, from which each job that's held on one gets the next.
+CORES = itertools.cycle(sorted(os.sched_getaffinity(0))
+                        if hasattr(os, 'sched_getaffinity') else [])
+
+
+#: A test: its name, "passed", "failed" or "skipped", and what it needs.
+Result = collections.namedtuple('Result', 'name kind needs', defaults=('',))
+
+
+class Pythons(dict):
+    """The Pythons of environments, which are made when they're asked for."""
+
+    def __missing__(self, name):
+        self.make([name])
+
+        return self[name]
+
+    def make(self, names):
+        """Make some environments at once."""
+        names = sorted(set(names) - set(self))
+
+        if names:
+            self.update(get_pythons(names, progress=print))
+
+    def pick(self, names):
+        """Return the first one that there is an interpreter for, if any."""
+        return next((name for name in names if self[name]), names[0])
+
+
+def main():
+    """Run the tests, and return the exit status.
+
+    Returns:
+        int:
+        The exit status: 1 if tests failed, and 2 if none could be run.
+    """
+    parser = argparse.ArgumentParser(
+        prog='runtests.py', epilog=EXAMPLES,
+        description='Runs the tests of the project: all of them, or those '
+                    'asked for, each in an environment made for it.',
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('tests', nargs='*', metavar='TEST', help='a file of '
+                        'tests, or one test of it as nose has it; for '
+                        '--release and --control, the name of a test')
+    parser.add_argument('-m', metavar='REGEX',
+                        help='only tests with such names')
+    parser.add_argument('--release', help="the series' tests on one release")
+    parser.add_argument('--control', help='the tests on a release without '
+                        'the fix, or on a broken variant of it')
+    parser.add_argument('--schedules', metavar='SCENARIO',
+                        help='all schedules of one scenario')
+    parser.add_argument('--environment', help='only what this one is for')
+    parser.add_argument('--long', action='store_true', help='all releases, '
+                        'more schedules and more stress')
+    parser.add_argument('--record', action='store_true', help='write '
+                        'controls.tsv anew, from what fails now')
+    parser.add_argument('--python', action='append', default=[],
+                        help='an interpreter to make environments of')
+    # The Python of that environment, where tox has made it and runs this.
+    parser.add_argument('--made', help=argparse.SUPPRESS)
+    options, options.nose = parser.parse_known_args()
+
+    try:
+        complete_options(options)
+
+        return run_all(options)
+    except BackportError as e:
+        print('runtests.py: %s' % e, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print('runtests.py: interrupted', file=sys.stderr)
+        return 130
+
+
+def complete_options(options):
+    """Check the options, and set what follows from them."""
+    options.files = []
+    names = []
+
+    for test in options.tests:
+        path, colon, name = test.partition(':')
+
+        if not path.endswith('.py'):
+            names.append(re.escape(test))
+        elif os.path.exists(path):
+            options.files.append(os.path.abspath(path) + colon + name)
+        else:
+            raise BadInput('there is no file %s' % path)
+
+    if names and not (options.release or options.control):
+        raise BadInput('give the file that %s is in, or --release or '
+                       '--control for a test of the series' % names[0])
+
+    if options.release:
+        find_release(options.release)
+
+    if options.m or names:
+        options.nose += ['-m', options.m or '^(%s)$' % '|'.join(names)]
+
+    options.is_narrow = bool(options.tests or options.nose or options.release
+                             or options.control or options.schedules)
+
+    if options.record and (options.is_narrow or options.environment):
+        raise BadInput('--record needs a run of everything')
+
+
+def run_all(options):
+    """Run what was asked for, and return the exit status."""
+    todo = jobs.get_jobs(options)
+    trees = collections.defaultdict(set)
+    pythons = Pythons()
+    counted = []
+
+    if options.made:
+        pythons[options.environment] = options.made
+
+    for job in todo:
+        for version, kind in job.trees:
+            trees[version].add(kind)
+
+    with concurrent.futures.ThreadPoolExecutor(2) as executor:
+        making = executor.submit(
+            pythons.make, [job.environments[0] for job in todo])
+        list(executor.map(make_trees, trees.keys(), trees.values()))
+        making.result()
+        running = {}
+
+        for job in todo:
+            job.environment = pythons.pick(job.environments)
+
+            if pythons[job.environment]:
+                job.future = executor.submit(
+                    run, job, pythons[job.environment], options)
+                running[job.future] = job
+            else:
+                counted.append(Result(job.name, 'skipped', re.sub(
+                    r'py(\d)(\w+)-.*', r'Python \1.\2', job.environment)))
+
+        try:
+            for i, future in enumerate(
+                    concurrent.futures.as_completed(running), 1):
+                counted += report('%d/%d' % (i, len(running)),
+                                  running[future], options)
+        except BaseException:
+            # Those that are running are interrupted as well.
+            for future in running:
+                future.cancel()
+
+            raise
+
+    if options.record:
+        write_controls({job.name: get_kinds(job.future.result()[1])
+                        for job in running.values() if job.kind == 'control'})
+
+    if not counted:
+        raise BadInput('there is no test of that name')
+
+    return sum_up(counted)
+
+
+def run(job, python, options):
+    """Run a job, and return its output and its results."""
+    output, results = run_once(job, python, options)
+
+    # What's recorded has to fail each time.
+    if options.record and job.kind == 'control':
+        passed = {item.name for i in range(2)
+                  for item in run_once(job, python, options)[1]
+                  if item.kind == 'passed'}
+        results = [
+            item._replace(kind='passed') if item.name in passed else item
+            for item in results
+        ]
+
+    # What fails without the series is no failure of it, unlike what's gone.
+    if job.baseline:
+        earlier = job.baseline.future.result()[1]
+        known = {item.name for item in earlier if item.kind == 'failed'}
+        gone = {item.name for item in earlier}.difference(
+            item.name for item in results)
+        results = [
+            item for item in results
+            if item.kind != 'failed' or item.name not in known
+        ] + [Result(name, 'failed') for name in gone]
+
+    return output, results
+
+
+def run_once(job, python, options):
+    """Run a job once, and return its output and its results."""
+    name = re.sub(r'[^\w.]+', '-', '%s-%s' % (job.name, job.environment))
+    xunit = os.path.join(get_build_dir(), 'results', name + '.xml')
+    tree = get_tree(*job.trees[0]) if job.trees else ''
+
+    os.makedirs(os.path.dirname(xunit), exist_ok=True)
+
+    if os.path.exists(xunit):
+        os.unlink(xunit)
+
+    status, output = call(job, tree, [python] + [
+        {jobs.TREE: tree, jobs.XUNIT: xunit}.get(arg, arg)
+        for arg in job.command
+    ], options)
+
+    if jobs.XUNIT not in job.command:
+        return output, [Result(job.name, 'failed' if status else 'passed')]
+
+    try:
+        results = list(read_results(xunit))
+    except (OSError, ElementTree.ParseError):
+        results = []
+        status = status or 1
+
+    # Whatever this is, it's no test of the job that failed.
+    if (all(item.kind != 'failed' for item in results) if status
+            else not (results or options.is_narrow)):
+        results.append(Result(job.name, 'failed'))
+
+    return output, results
+
+
+def call(job, tree, command, options):
+    """Run a job's command, and return its exit status and its output."""
+    environ = {key: value for key, value in os.environ.items()
+               if key not in ('DJANGO_SETTINGS_MODULE', 'PYTHONHOME')}
+
+    # Where there's no fix, threads get stuck, and that needn't take long.
+    environ.update(PYTHONPATH=tree, PYTHONDONTWRITEBYTECODE='1',
+                   FORWARDING_TESTS_TIMEOUT='1' if job.kind == 'control'
+                   else '30')
+
+    if options.long:
+        environ['FORWARDING_TESTS_LONG'] = '1'
+
+    # Modules in C that don't know of this would bring the GIL back.
+    if 't-' in job.environment:
+        environ['PYTHON_GIL'] = '0'
+
+    process = subprocess.Popen(
+        command, env=environ, cwd=get_build_dir(), stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+    # Threads that take turns do so in half the time on one core.
+    if jobs.EXPLORE in command and hasattr(os, 'sched_setaffinity'):
+        os.sched_setaffinity(process.pid, {next(CORES)})
+
+    try:
+        output = process.communicate(timeout=TIMEOUT)[0]
+    except subprocess.TimeoutExpired:
+        process.kill()
+        output = process.communicate()[0]
+
+    return process.returncode, output.decode('utf-8', 'replace')
+
+
+def read_results(path):
+    """Generate the results in an xunit file."""
+    for case in ElementTree.parse(path).iter('testcase'):
+        name = '%s.%s' % (case.get('classname'), case.get('name'))
+        skipped, error = case.find('skipped'), case.find('error')
+
+        if skipped is not None:
+            yield Result(name, 'skipped', (
+                skipped.get('message') or '').partition(NEEDS)[2])
+        elif error is None and case.find('failure') is None:
+            yield Result(name, 'passed')
+        elif (name == 'nose.failure.Failure.runTest' and
+              error.get('message').startswith('No such test')):
+            raise BadInput(error.get('message'))
+        else:
+            yield Result(name, 'failed')
+
+
+def get_kinds(results):
+    """Return the kinds of results by the names of classes and tests."""
+    return {'.'.join(item.name.split('.')[-2:]): item.kind for item in results}
+
+
+def report(progress, job, options):
+    """Tell what came of a job, and return the results to count."""
+    output, results = job.future.result()
+    is_broken = Result(job.name, 'failed') in results
+
+    if job.kind == 'tests' or is_broken:
+        counts = collections.Counter(item.kind for item in results)
+        text = ', '.join('%d %s' % (counts[kind], kind)
+                         for kind in sorted(counts))
+    else:
+        text, is_expected = (
+            check_control(job.name, get_kinds(results), options.is_narrow)
+            if job.kind == 'control' else ('to compare with', True))
+        results = [Result(job.name, 'passed' if is_expected or options.record
+                          else 'failed')]
+
+    if results:
+        print('[%s] %s%s (%s): %s' % (
+            progress, 'control ' if job.kind == 'control' else '', job.name,
+            job.environment, text), flush=True)
+
+    if any(item.kind == 'failed' for item in results):
+        print(output, flush=True)
+
+    return results
+
+
+def sum_up(results):
+    """Tell what came of everything, and return the exit status."""
+    total = collections.Counter(item.kind for item in results)
+    missing = collections.Counter(item.needs for item in results if item.needs)
+    print()
+
+    for name, count in sorted(missing.items()):
+        print('This machine lacks %s, which %s. To have it: %s' % (
+            name, '1 test needs' if count == 1 else '%d tests need' % count,
+            name.replace('Python', 'pyenv install')
+            if name.startswith('Python') else
+            'apt-get install %s' % PACKAGES.get(name, name)))
+
+    # Without it, what most of this is for goes untested.
+    if os.environ.get('CI') and missing['Python 2.7']:
+        print('On CI, there has to be Python 2.7.')
+        total['failed'] += 1
+
+    print('%d passed, %d failed, %d skipped'
+          % (total['passed'], total['failed'], total['skipped']))
+
+    return 1 if total['failed'] or not total['passed'] else 0
