@@ -23,6 +23,7 @@ setup(
     version=_REVISION,
     description='Puts thread safety into the cache backend of Djblets',
     author="The project's contributors",
+    license='MIT',
     python_requires='>=3.8',
     packages=['djblets_backport', 'djblets_backport.payload'],
     package_dir={
@@ -30,7 +31,7 @@ setup(
         'djblets_backport.payload': 'djblets/cache',
     },
     package_data={
-        'djblets_backport': ['archives.sha256', 'messages/*.txt',
+        'djblets_backport': ['archives.sha256', 'later/*.py', 'messages/*.txt',
                              'releases.tsv', 'tox.ini'],
     },
     entry_points={

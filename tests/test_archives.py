@@ -1,7 +1,10 @@
 """Unit tests for djblets_backport.archives."""
 
+import io
 import os
 import shutil
+import sys
+import tarfile
 from unittest import mock
 
 from scratch import CHECKOUT, ScratchTestCase
@@ -10,56 +13,141 @@ from djblets_backport import BackportError, BadInput, archives, releases
 from djblets_backport.check import MODULE_PATH
 
 
-RELEASE = releases.find_release('6.1')
 CACHE = CHECKOUT / 'build' / 'archives'
-WHEEL = 'djblets-6.1-py3-none-any.whl'
+SDIST = releases.find_release('0.8.13')
+WHEEL = releases.find_release('6.1')
 
 
-class ArchivesTests(ScratchTestCase):
-    """Unit tests for fetch, identify and read."""
+class DownloadTests(ScratchTestCase):
+    """Unit tests for fetch and download."""
 
-    def test_fetch_with_user_settings_of_pip(self):
-        """Testing fetch with no registry and with pip's find-links"""
-        archives.fetch(RELEASE)
-        links, output = self.directory / 'links', self.directory / 'output'
-        links.mkdir()
+    def setUp(self):
+        super(DownloadTests, self).setUp()
 
-        with mock.patch.dict(os.environ, PIP_NO_INDEX='1',
-                             PIP_FIND_LINKS=str(links)):
-            with self.assertRaisesRegex(BackportError, 'Could|No matching'):
-                archives.download(WHEEL, str(output))
+        self.links = self.directory / 'links'
+        self.links.mkdir()
 
-            shutil.copy(str(CACHE / WHEEL), str(links))
-            path = archives.download(WHEEL, str(output))
-            self.assertEqual(archives.identify(path).version, '6.1')
-            self.assertEqual(self.get_names('output'), [WHEEL])
+    def download(self, release, sha256=None, **env):
+        """Download an archive, with settings of the user's, and return it."""
+        env = dict({'PIP_NO_INDEX': '1', 'PIP_FIND_LINKS': str(self.links),
+                    'PIP_EXTRA_INDEX_URL': ''}, **env)
 
-            with self.assertRaisesRegex(BackportError, 'HASHES'):
-                archives.download(WHEEL, str(self.directory / '2'),
-                                  '0' * 64)
+        with mock.patch.dict(os.environ, env):
+            return archives.download(
+                release.filename, str(self.directory / 'output'),
+                sha256 or release.sha256)
 
-            self.assertEqual(self.get_names('2'), [])
+    def make_sdist(self, setup):
+        """Write an sdist with a setup.py, and return its checksum."""
+        path = str(self.links / SDIST.filename)
+
+        with tarfile.open(path, 'w:gz') as archive:
+            for name, text in (
+                    ('setup.py', setup),
+                    ('PKG-INFO', 'Metadata-Version: 1.1\nName: Djblets\n'
+                                 'Version: 0.8.13\n\nVersion: 1\n')):
+                member = tarfile.TarInfo('Djblets-0.8.13/' + name)
+                member.size = len(text)
+                archive.addfile(member, io.BytesIO(text.encode()))
+
+        return archives.get_sha256(path)
+
+    def test_with_wheel(self):
+        """Testing download of a wheel with no registry and with find-links"""
+        archives.fetch(WHEEL)
+
+        with self.assertRaisesRegex(BackportError, 'No matching .*--from'):
+            self.download(WHEEL)
+
+        shutil.copy(str(CACHE / WHEEL.filename), str(self.links))
+        self.assertEqual(archives.identify(self.download(WHEEL)), WHEEL)
+        self.assertEqual(self.get_names('output'), [WHEEL.filename])
+
+        with self.assertRaisesRegex(BackportError, 'HASHES'):
+            self.download(WHEEL, '0' * 64)
+
+        self.assertEqual(self.get_names('output'), [WHEEL.filename])
+
+    def test_with_sdist(self):
+        """Testing download of an sdist with no registry, which has nothing
+        to build it with, and that nothing of it is run
+        """
+        sha256 = self.make_sdist('open(%r, "w")\n'
+                                 % str(self.directory / 'was-run'))
+
+        for env in ({}, {'PIP_ONLY_BINARY': ':all:'},
+                    {'PIP_NO_BUILD_ISOLATION': '0'},
+                    {'PIP_REQUIRE_VIRTUALENV': '1'}):
+            self.download(SDIST, sha256, **env)
+            self.assertEqual(self.get_names(), ['links', 'output'])
+            self.assertEqual(self.get_names('output'), [SDIST.filename])
+
+    def test_with_constraints(self):
+        """Testing download with a company's constraints"""
+        path = self.write('constraints.txt',
+                          b'setuptools==72.0.0\nDjblets==0.8.29\n')
+        self.download(SDIST, self.make_sdist('0 / 0'),
+                      PIP_CONSTRAINT=str(path))
+
+    def test_without_connection(self):
+        """Testing download with a registry that can't be reached"""
+        with self.assertRaisesRegex(BackportError, 'Connection refused'):
+            self.download(WHEEL, PIP_NO_INDEX='0', PIP_RETRIES='1',
+                          PIP_INDEX_URL='http://127.0.0.1:9/simple')
+
+    def test_without_pip(self):
+        """Testing download with pip missing, and with a full disk"""
+        python = self.write('python', b'')
+        python.chmod(0o755)
+
+        for text, expected in (
+                ('%s: No module named pip' % python, 'ensurepip'),
+                ('ERROR: Could not install packages due to an OSError: [Errno '
+                 '28] No space left on device\n', 'left on device. Make room'),
+                ('', 'it printed nothing')):
+            python.write_text('#!/bin/sh\necho "%s"; exit 1\n' % text)
+
+            with mock.patch.object(sys, 'executable', str(python)):
+                with self.assertRaisesRegex(BackportError,
+                                            expected + '.* with --from$'):
+                    self.download(WHEEL)
+
+    def test_with_unwritable_directory(self):
+        """Testing download to a directory that can't be written to"""
+        self.write('output', b'')
+
+        with self.assertRaisesRegex(
+                BackportError, 'kept in .*output, which cannot be written'):
+            self.download(WHEEL)
+
+
+class ReadTests(ScratchTestCase):
+    """Unit tests for identify and read."""
 
     def test_identify_with_bad_archives(self):
         """Testing identify with archives that can't be built from"""
-        for name, message in ((WHEEL, 'truncated or altered: .* should be'),
-                              ('other.tar.gz', 'is no official archive')):
+        for name, message in (
+                (WHEEL.filename, 'truncated or altered: .* should be'),
+                ('other.tar.gz', 'is no official archive'),
+                ('a file', "^'.*/a file' is no official archive")):
             with self.assertRaisesRegex(BadInput, message):
                 archives.identify(str(self.write(name, b'PK')))
 
-        with self.assertRaisesRegex(BadInput, 'cannot be read: No such file'):
-            archives.identify('missing')
+        for path in ('missing', ''):
+            with self.assertRaisesRegex(
+                    BadInput, "^(missing|'') cannot be read: No such file"):
+                archives.identify(path)
 
         # This one lacks some of the media.
         with mock.patch.object(archives, 'get_sha256', return_value=(
                 releases.ARCHIVES['djblets-6.1.tar.gz'])), \
-             self.assertRaisesRegex(BadInput, 'give the wheel'):
+             self.assertRaisesRegex(BadInput, 'sdist, .* "series --from"'):
             archives.identify('djblets-6.1.tar.gz')
 
     def test_read_with_bad_archives(self):
         """Testing read with archives that are damaged, or none"""
-        archives.fetch(releases.find_release('0.8.13'))
-        data = (CACHE / 'Djblets-0.8.13.tar.gz').read_bytes()
+        archives.fetch(SDIST)
+        data = (CACHE / SDIST.filename).read_bytes()
 
         for path in (self.write('cut.tar.gz', data[:20000]),
                      self.write('altered.tar.gz',

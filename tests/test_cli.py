@@ -1,4 +1,4 @@
-"""Unit tests for djblets_backport.cli."""
+"""Unit tests for djblets_backport.cli, and for setup.py."""
 
 import os
 import re
@@ -7,17 +7,19 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
+from pathlib import Path
 
 from scratch import CHECKOUT, ScratchTestCase
 
-from djblets_backport import archives, releases
+from djblets_backport import archives, check, releases
 from djblets_backport.check import MODULE_PATH
 
 
 RELEASE = releases.find_release('0.8.13')
-ARCHIVE = str(CHECKOUT / 'build' / 'archives' / 'Djblets-0.8.13.tar.gz')
+ARCHIVE = str(CHECKOUT / 'build' / 'archives' / RELEASE.filename)
 
 
 class CommandLineTests(ScratchTestCase):
@@ -30,29 +32,39 @@ class CommandLineTests(ScratchTestCase):
         super(CommandLineTests, cls).setUpClass()
 
         archives.fetch(RELEASE)
-        cls.shared = tempfile.mkdtemp(suffix=cls.suffix)
-        cls.addClassCleanup(shutil.rmtree, cls.shared)
+        cls.shared = Path(tempfile.mkdtemp(suffix=cls.suffix))
+        cls.addClassCleanup(shutil.rmtree, str(cls.shared))
+        cls.copy = cls.shared / 'checkout'
+        shutil.copytree(str(CHECKOUT), str(cls.copy),
+                        ignore=shutil.ignore_patterns(
+                            'build', 'dist', '.git', '.tox', '__pycache__'))
+        cls.run_python('setup.py', '-q', 'sdist', cwd=str(cls.copy))
+        cls.sdist, = (cls.copy / 'dist').iterdir()
 
         # Installed, it tries nothing out, and has a cache of its own.
-        copy = os.path.join(cls.shared, 'checkout')
-        shutil.copytree(str(CHECKOUT), copy, ignore=shutil.ignore_patterns(
-            'build', 'dist', '.*'))
-        cls.site = os.path.join(cls.shared, 'site')
-        subprocess.run(
-            [sys.executable, '-m', 'pip', 'install', '-q', '--no-deps',
-             '--no-build-isolation', '--target', cls.site, copy], check=True,
-            stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+        cls.site = str(cls.shared / 'site')
+        cls.run_python('-m', 'pip', 'install', '-q', '--no-deps',
+                       '--no-build-isolation', '--target', cls.site,
+                       str(cls.sdist))
+
+    @classmethod
+    def run_python(cls, *args, **kwargs):
+        """Run this Python."""
+        subprocess.run([sys.executable, *args], check=True,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT,
+                       **kwargs)
 
     def start(self, *args, program=None, env={}, **kwargs):
         """Start the installed program in an empty directory."""
         program = program or self.site + '/bin/djblets-backport'
         env = {**os.environ, 'PYTHONPATH': self.site, 'LC_ALL': 'C',
-               'XDG_CACHE_HOME': self.shared + '/cache', **env}
+               'XDG_CACHE_HOME': str(self.shared / 'cache'), **env}
+        kwargs = {'stdout': subprocess.PIPE, **kwargs}
 
         return subprocess.Popen(
             [sys.executable, program, *args], cwd=str(self.directory), env=env,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, **kwargs,
-            stderr=subprocess.PIPE, encoding='utf-8', errors='replace')
+            stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            encoding='utf-8', errors='replace', **kwargs)
 
     def run_program(self, *args, **kwargs):
         """Run it, and return what it printed and its exit status."""
@@ -72,11 +84,14 @@ class CommandLineTests(ScratchTestCase):
         output, errors, status = self.run_program(
             'build', '0.8.13', program=str(CHECKOUT / 'contrib' / 'backport'))
         self.assertEqual(status, 0, errors)
-        self.check_made('dist/0.8.13', '0001- 0002- Djble SHA25 serie')
+        self.check_made('dist/0.8.13', '0001- 0002- Djble SHA25 serie unpat')
         self.assertRegex(
             output, r'Tried out .* passed|NOT TRIED OUT on .* There is no '
                     r'Python 2.7 .* brings it')
         self.assertIn('\n  pip install --no-deps dist/0.8.13/Djblets-0.8.13+',
+                      output)
+        self.assertIn('\n  pip install --no-deps -U --force-reinstall dist/'
+                      '0.8.13/unpatched/Djblets-0.8.13-py2-none-any.whl\n',
                       output)
         self.assertIn('Making the series and the wheel of 0.8.13...', errors)
         self.assertEqual(self.get_names(), ['dist'])
@@ -85,7 +100,7 @@ class CommandLineTests(ScratchTestCase):
         """Testing build with --from and -q, two at a time and once more"""
         args = ['-o', 'out', '--from', ARCHIVE]
 
-        for process in [self.start('build', '-q', *args),
+        for process in [self.start('build', '-q', *args, '0.8.13'),
                         self.start('-q', 'build', *args)]:
             self.assertEqual(process.communicate(), ('', ''))
             self.assertEqual(process.returncode, 0)
@@ -93,8 +108,17 @@ class CommandLineTests(ScratchTestCase):
         output, errors, status = self.run_program('build', *args)
         self.assertEqual(status, 0)
         self.assertIn('NOT TRIED OUT: only a checkout', output)
-        self.check_made('out/0.8.13', '0001- 0002- Djble SHA25 serie')
+        self.check_made('out/0.8.13', '0001- 0002- Djble SHA25 serie unpat')
         self.assertEqual(self.get_names('out'), ['0.8.13'])
+
+    def test_build_with_official_wheel(self):
+        """Testing build with the wheel to go back to, which is official"""
+        path = Path(archives.fetch(releases.find_release('6.1')).path)
+        renamed = shutil.copy(str(path), str(self.directory / 'renamed'))
+        self.run_program('build', '--from', renamed)
+        self.assertEqual(
+            (self.directory / 'dist/6.1/unpatched' / path.name).read_bytes(),
+            path.read_bytes())
 
     def test_series(self):
         """Testing series with trees of a release and of no release"""
@@ -107,43 +131,87 @@ class CommandLineTests(ScratchTestCase):
             self.assertRegex(output, '(?s)%s.*git am ' % expected)
             self.check_made('dist/series-tree', '0001- 0002- SHA25 serie')
 
+        # What it says last, where there's neither git nor pip.
+        subprocess.run(['sh', '-c', output.splitlines()[-1]], check=True,
+                       cwd=str(self.directory / 'tree'),
+                       stdout=subprocess.DEVNULL)
+        self.assertEqual(len(self.get_names('tree/djblets/cache')), 2)
+
+    def test_sdist(self):
+        """Testing setup.py with sdist, and that it has all there is"""
+        def is_source(path):
+            return not re.search(r'(^|/)(\.git|dist|PKG-INFO|setup.cfg)(/|$)|'
+                                 r'egg-info|\.pyc$', path)
+
+        with tarfile.open(str(self.sdist)) as archive:
+            found = {member.name.partition('/')[2]: member.mode
+                     for member in archive if member.isfile()}
+
+        self.assertEqual(
+            sorted(filter(is_source, found)),
+            sorted(filter(is_source, (
+                str(path.relative_to(self.copy))
+                for path in self.copy.glob('**/*') if path.is_file()))))
+        self.assertTrue(found['contrib/backport'] & 0o100)
+
     def test_installed(self):
         """Testing setup.py, and releases and check where it's installed"""
         self.assertFalse({'djblets', 'tests'}.intersection(
             os.listdir(self.site)))
         output = self.run_program('releases')[0]
-        self.assertEqual(len(re.findall('Python .* Django', output)), 8)
-        self.assertEqual(self.run_program('-q', 'check', self.site)[2], 2)
+        self.assertEqual(len(re.findall('Python .* Django', output)), 9)
+        output, *rest = self.run_program('check', self.site)
+        self.assertRegex(rest[0], '^djblets-backport: .* has no Djblets\n$')
+        self.assertEqual(rest[1], 2)
+        self.assertRegex(self.run_program('--version')[0],
+                         'djblets-backport, revision %d ' % check.REVISION)
+
+        info, = Path(self.site).glob('djblets_backport-*-info')
+        self.assertIn('\nLicense: MIT\n', (info / 'METADATA').read_text())
+        self.assertTrue(list(info.glob('**/COPYING')))
 
     def test_bad_input(self):
         """Testing all verbs with input that can't be right"""
         for name in ('file', 'Djblets-0.8.13.tar.gz', 'dist', 'git/objects/x',
-                     'x/0.8.13/mine', 'tree/' + MODULE_PATH):
+                     'x/0.8.13/mine', 'tree/' + MODULE_PATH, 'y/0.8.13'):
             self.write(name, b'\xff')
 
         names = self.get_names()
+        given = ['--from', ARCHIVE, '-o']
 
-        for line, message in (
-                ('build 5.0.0', 'what can be patched is 5.0'),
+        for args, message in (
+                ('build 5.0.0', '5.0.0 is no known release; what can be '
+                                'patched is 5.0\n'),
                 ('build 0.8.13 4.0beta1', 'is a pre-release'),
+                (['build', ''], "'' is no version"),
                 ('build', 'build takes releases'),
                 ('build --all 6.1', 'build takes releases'),
-                ('build 6.1 --wheel', 'unknown arguments: --wheel'),
+                ('build 6.1 --wheel', 'unrecognized arguments: --wheel'),
                 ('bulid', "invalid choice: 'bulid'"),
-                ('build 6.1', 'dist is no directory'),
-                ('build 6.1 -o file/x', 'file/x is no directory'),
-                ('build 6.1 -o /proc/x', '/proc/x is no directory'),
-                ('build 0.8.13 -o x', 'x/0.8.13 is in the way'),
+                (['build', *given, 'dist'], 'dist is no directory'),
+                (['build', *given, 'file/x'], 'file/x is no directory'),
+                (['build', *given, '/proc/x'], '/proc/x is no directory'),
+                (['build', *given, ''], "'' is no directory"),
+                (['build', *given, 'x'], 'x/0.8.13 is in the way'),
+                (['build', *given, 'y'], 'y/0.8.13 is in the way'),
                 ('build --from Djblets-0.8.13.tar.gz', 'truncated or'),
                 ('build --from file', 'is no official archive'),
+                (['build', '--from', ''], "'' cannot be read"),
                 ('series --from file', 'neither an sdist nor'),
                 ('series --from missing', 'No such file'),
+                (['series', '--from', ''], "'' is missing"),
                 ('series --from git', 'git: there is no djblets/cache/'),
                 ('series --from tree', 'tree: its forwarding module'),
-                ('series', 'required: --from')):
-            output, errors, status = self.run_program(*line.split())
-            self.assertEqual((status, output), (2, ''), line)
-            self.assertRegex(errors, '^(djblets-)?backport.*: .*%s.*\n$'
+                ('series', 'required: --from'),
+                ('check --nosuch', 'unrecognized arguments'),
+                ('check nowhere', 'nowhere is no directory'),
+                ('releases --check', 'for a checkout'),
+                ('releases --update', 'for a checkout')):
+            output, errors, status = self.run_program(
+                *(args.split() if isinstance(args, str) else args))
+            self.assertEqual((status, output), (2, ''), args)
+            self.assertRegex(errors.split('...\n')[-1],
+                             '^djblets-backport.*: .*%s.*\n?$'
                              % re.escape(message))
             self.assertEqual(self.get_names(), names)
 
@@ -151,19 +219,25 @@ class CommandLineTests(ScratchTestCase):
 
     def test_failures(self):
         """Testing build with no registry, and with a full disk"""
-        (self.directory / 'mine').mkdir()
-
         for args, message, kwargs in (
                 (['6.1'], 'give the official archive',
                  {'env': {'PIP_NO_INDEX': '1', 'PIP_FIND_LINKS': '.'}}),
-                (['--from', ARCHIVE], 'File too large',
-                 {'preexec_fn': lambda: resource.setrlimit(
+                (['--from', ARCHIVE], 'out/0.8.13 cannot be written: File too '
+                 'large', {'preexec_fn': lambda: resource.setrlimit(
                      resource.RLIMIT_FSIZE, (99999, 99999))})):
             output, errors, status = self.run_program(
-                'build', '-o', 'mine/x/out', *args, **kwargs)
+                'build', '-o', 'out', *args, **kwargs)
             self.assertEqual((status, output), (1, ''))
             self.assertIn(message, errors.split('\n')[-2])
-            self.assertEqual(self.get_names('mine'), [])
+            self.assertEqual(list(self.directory.glob('out/*')), [])
+
+    def test_broken_pipe(self):
+        """Testing releases with output that nobody reads"""
+        read_end, write_end = os.pipe()
+        os.close(read_end)
+        self.assertEqual(self.run_program('releases', stdout=write_end),
+                         (None, '', 1))
+        os.close(write_end)
 
     def test_interrupt(self):
         """Testing build with Ctrl-C and with SIGTERM during a download"""
@@ -180,4 +254,4 @@ class CommandLineTests(ScratchTestCase):
             self.assertIn('interrupted', errors)
             self.assertEqual(self.get_names(), ['slow'])
             self.assertEqual(
-                os.listdir(self.shared + '/cache/djblets-backport'), [])
+                os.listdir(str(self.shared / 'cache/djblets-backport')), [])

@@ -1,19 +1,21 @@
-"""Unit tests for environments."""
+"""Unit tests for djblets_backport.environments."""
 
 import os
 import sys
 from unittest import mock
 
-from jobs import TOOLS
 from scratch import ScratchTestCase
 
 from djblets_backport import environments
 
 
-class GetPythonsTests(ScratchTestCase):
-    """Unit tests for get_pythons."""
+TOOLS = 'py%d%d-tools' % sys.version_info[:2]
 
-    def test_with_newer_pip(self):
+
+class EnvironmentsTests(ScratchTestCase):
+    """Unit tests for get_pythons and get_reason."""
+
+    def test_get_pythons_with_newer_pip(self):
         """Testing get_pythons with a newer pip in virtualenv's own data"""
         self.write('wheel/%d.%d/embed/3/pip.json' % sys.version_info[:2], b'''
             {"started": null, "completed": null, "periodic": true, "versions":
@@ -25,3 +27,30 @@ class GetPythonsTests(ScratchTestCase):
             python = environments.get_pythons([TOOLS], str(self.directory))
 
         self.assertTrue(os.path.exists(python[TOOLS]))
+
+    def test_get_pythons_with_bad_index(self):
+        """Testing get_pythons with a registry that can't be reached"""
+        with mock.patch.dict(
+                os.environ, PIP_INDEX_URL='http://127.0.0.1:9/simple',
+                PIP_EXTRA_INDEX_URL='', PIP_FIND_LINKS='', PIP_RETRIES='1',
+                PIP_CONFIG_FILE=os.devnull, PIP_NO_CACHE_DIR='1'):
+            with self.assertRaisesRegex(environments.EnvironmentFailure,
+                                        r'could not be made: .*refused.*\n'):
+                environments.get_pythons([TOOLS], str(self.directory))
+
+    def test_get_reason(self):
+        """Testing get_reason with outputs of pip, venv and neither"""
+        for output, expected in (
+                ('', 'it printed nothing'),
+                ('One.\n\nTwo.\n', 'Two'),
+                ('ERROR: one\nerror: two\n\nNote: pip is old\n', 'two'),
+                ('Not created, since ensurepip is not available. Run:\n\n'
+                 '    apt install python3.8-venv\n\nFailing command: x\n',
+                 'apt install python3.8-venv'),
+                ("WARNING: Retrying after connection broken by 'X': /y/\n"
+                 'ERROR: Could not find a version (from versions: none)\n'
+                 'ERROR: No matching distribution found for Djblets==6.1\n',
+                 "Retrying after connection broken by 'X': /y/"),
+                ('ERROR: No matching distribution found for Djblets==6.1\n',
+                 'No matching distribution found for Djblets==6.1')):
+            self.assertEqual(environments.get_reason(output), expected)

@@ -6,27 +6,51 @@ from djblets_backport import BadInput, releases
 
 
 class ReleasesTests(ScratchTestCase):
-    """Unit tests for the tables of contents and archives."""
+    """Unit tests for the tables, and for what's looked up in them."""
 
     def test_tables(self):
         """Testing releases with all modules and archives"""
         self.assertEqual(len(releases.MODULES), 8)
-
-        # 0.8.12 to 0.8.18 have no wheel.
-        self.assertEqual(len(releases.ARCHIVES),
-                         2 * len(releases.RELEASES) - 7)
         self.assertEqual(
             [name for module in releases.MODULES for name in module.releases],
             list(releases.RELEASES))
+        self.assertEqual(list(releases.RELEASES), sorted(
+            releases.RELEASES, key=releases.parse_version))
+
+        # 0.8.12 to 0.8.18 have no wheel.
+        sdists = [release.version for release in releases.RELEASES.values()
+                  if not release.filename.endswith('.whl')]
+        self.assertEqual(sdists, list(releases.RELEASES)[:7])
+        self.assertEqual(len(releases.ARCHIVES),
+                         2 * len(releases.RELEASES) - len(sdists))
+
+    def test_find_release(self):
+        """Testing find_release with two releases with the same module"""
+        old, new = map(releases.find_release, ('3.3', '4.0'))
+        self.assertIs(old.module, new.module)
+        self.assertIn('py37-django32', old.environments)
+        self.assertNotIn('py37-django32', new.environments)
 
     def test_find_release_with_bad_versions(self):
         """Testing find_release with what is no final release"""
-        for version, message in (
-                ('5.0.0', 'no known release; what can be patched is 5.0'),
-                ('4.0beta1', 'a pre-release; what can be patched is 4.0'),
-                ('5.3rc2', 'a pre-release; .* 0.8.12 to 6.1'),
-                ('0.8.1', 'no known release; .* 0.8.12 to 6.1'),
-                ('7.0', 'no known release; .* to 6.1 .*releases --update'),
-                ('../x', 'no known release; .* 0.8.12 to 6.1')):
-            with self.assertRaisesRegex(BadInput, message):
+        first, *_, last = releases.RELEASES
+        able = 'the final releases from %s to %s' % (first, last)
+        newer = able + ' ("releases --update" adds newer ones)'
+
+        for version, kind, what in (
+                ('5.0.0', '5.0.0 is no known release', '5.0'),
+                ('4.0beta1', '4.0beta1 is a pre-release', '4.0'),
+                ('5.3rc2', '5.3rc2 is a pre-release', able),
+                ('0.8.11', '0.8.11 is older than any with the module', able),
+                ('0.8.1', '0.8.1 is older than any with the module', able),
+                ('0.7', '0.7 is older than any with the module', able),
+                ('0.8.99', '0.8.99 is no known release', able),
+                ('99.0', '99.0 is no known release', newer),
+                ('', "'' is no version", able),
+                ('a b', "'a b' is no version", able),
+                ('../x', '../x is no version', able)):
+            with self.assertRaises(BadInput) as context:
                 releases.find_release(version)
+
+            self.assertEqual(str(context.exception),
+                             '%s; what can be patched is %s' % (kind, what))

@@ -20,22 +20,22 @@ class TryOutTests(ScratchTestCase):
                     for name in names}
 
         with mock.patch.object(tryout, 'get_pythons', get_pythons):
-            return [line.split(':')[0] for line in tryout.try_out(
-                releases.find_release(version),
-                str(self.write('wheel.whl', b'')))]
+            return tryout.try_out(releases.find_release(version), 'a.whl', b'')
 
     def test_with_pythons(self):
-        """Testing try_out with the oldest and newest Python that are there"""
+        """Testing try_out with Pythons that are there or not"""
         for version, missing, expected in (
                 ('2.3.4', ['py27-django111'],
-                 ['NOT TRIED OUT on Python 2.7 with Django 1.11',
-                  'Tried out on Python 3.6 with Django 1.11',
-                  'Tried out on Python 3.9 with Django 1.11']),
-                ('0.8.13', ['py27-django16'],
-                 ['NOT TRIED OUT on Python 2.7 with Django 1.6']),
+                 ['NOT TRIED OUT on Python 2.7 with Django 1.11: There is no '
+                  'Python 2.7 on this machine. "pyenv install 2.7" brings it.',
+                  'Tried out on Python 3.9 with Django 1.11: 7 tests passed.',
+                  'Tried out on Python 3.6 with Django 1.11: 7 tests passed.'
+                  ]),
                 # Python 3.7 is too old for this one.
-                ('4.0', (), ['Tried out on Python 3.8 with Django 3.2',
-                             'Tried out on Python 3.13 with Django 3.2'])):
+                ('4.0', (),
+                 ['Tried out on Python 3.8 with Django 3.2: 7 tests passed.',
+                  'Tried out on Python 3.13 with Django 3.2: 7 tests passed.'
+                  ])):
             self.assertEqual(self.try_out(version, missing), expected)
 
     def test_with_failure(self):
@@ -44,8 +44,15 @@ class TryOutTests(ScratchTestCase):
             self.try_out('0.8.13', script='echo Oops; exit 3')
 
     def test_without_environments(self):
-        """Testing try_out with environments that can't be made"""
-        missing = mock.MagicMock()
-        missing.__contains__.side_effect = (
-            environments.EnvironmentFailure('There is no tox'))
-        self.assertEqual(self.try_out('6.1', missing), ['NOT TRIED OUT'])
+        """Testing try_out with a Python that has no venv"""
+        python = self.write('python3', b'#!/bin/sh\n'
+                            b'echo "$0: No module named venv"\nexit 1\n')
+        python.chmod(0o755)
+
+        with mock.patch('sys.executable', str(python)), \
+             mock.patch.object(environments, 'get_build_dir',
+                               lambda: str(self.directory)):
+            line, = tryout.try_out(releases.find_release('6.1'), 'a.whl', b'')
+
+        self.assertRegex(line, 'NOT TRIED OUT: .* failed: .*python3: '
+                               'No module named venv$')

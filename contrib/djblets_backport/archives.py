@@ -8,24 +8,27 @@ import hashlib
 import logging
 import os
 import re
+import shutil
 import stat
 import subprocess
 import sys
 import tarfile
 import tempfile
 import zipfile
+from shlex import quote
 
-from . import BackportError, BadInput, CHECKOUT
+from . import BackportError, BadInput, CHECKOUT, HERE
 from .check import MODULE_PATH, SITECONFIG_PATH, TESTS_PATH
+from .environments import get_reason
 from .releases import ARCHIVES, RELEASES, get_version
 
 
 logger = logging.getLogger(__name__)
 
 
-#: What's in an archive: the contents of the files (bytes), and their modes as
-#: a zip file has them. Both are by name, and as in a wheel.
-Archive = collections.namedtuple('Archive', 'files modes')
+#: What's in an archive: its path, the contents of the files (bytes), and their
+#: modes as a zip file has them. Both are by name, and as in a wheel.
+Archive = collections.namedtuple('Archive', 'path files modes')
 
 
 def fetch(release, progress=logger.info):
@@ -41,31 +44,6 @@ def fetch(release, progress=logger.info):
     Returns:
         Archive:
         What's in its wheel, or in its sdist where there's no wheel.
-
-    Raises:
-        djblets_backport.BackportError:
-            It could not be downloaded.
-    """
-    return read(locate(release, progress))
-
-
-def locate(release, progress=logger.info):
-    """Return the path of the official archive of a release.
-
-    Args:
-        release (djblets_backport.releases.Release):
-            The release.
-
-        progress (callable, optional):
-            What is called with a line of text before a step that takes long.
-
-    Returns:
-        str:
-        The path of the archive, which was downloaded where need be.
-
-    Raises:
-        djblets_backport.BackportError:
-            It could not be downloaded.
     """
     cache = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
     directory = (os.path.join(CHECKOUT, 'build', 'archives') if CHECKOUT
@@ -76,53 +54,35 @@ def locate(release, progress=logger.info):
         progress('Downloading %s' % release.filename)
         download(release.filename, directory, release.sha256)
 
-    return path
+    return read(path)
 
 
 def identify(path):
-    """Return the release that an archive is the official one of.
-
-    Args:
-        path (str):
-            The path of the archive.
-
-    Returns:
-        djblets_backport.releases.Release:
-        The release.
-
-    Raises:
-        djblets_backport.BadInput:
-            It's none that a release can be built from.
-    """
+    """Return the release that an archive is the official one of."""
     sha256 = get_sha256(path)
     expected = ARCHIVES.get(os.path.basename(path), sha256)
 
     if sha256 != expected:
         raise BadInput('%s is truncated or altered: its SHA-256 is %s, and '
-                       'should be %s' % (path, sha256, expected))
+                       'should be %s' % (quote(path), sha256, expected))
 
     for release in RELEASES.values():
         if release.sha256 == sha256:
             return release
 
-    raise BadInput('%s is no official archive that can be patched: give the '
-                   'wheel of a release, or up to 0.8.18 its sdist' % path)
+    if sha256 in ARCHIVES.values():
+        raise BadInput('%s is an sdist, which lacks what is in the wheel of '
+                       'the same release: give that, or have the series alone '
+                       'with "series --from"' % quote(path))
+
+    raise BadInput('%s is no official archive of Djblets: give the wheel of a '
+                   'release, or up to 0.8.18 its sdist' % quote(path))
 
 
 def read(path):
     """Return what's in an sdist, wheel, unpacked tree or checkout.
 
-    Args:
-        path (str):
-            The path of it.
-
-    Returns:
-        Archive:
-        What's in it. Of a tree, that's only what the series is about.
-
-    Raises:
-        djblets_backport.BadInput:
-            It can't be read.
+    Of a tree, that's only what the series is about.
     """
     if os.path.isdir(path):
         return _read_tree(path)
@@ -147,7 +107,7 @@ def read(path):
     except Exception as e:
         # There's no end to what these may raise for a file that's damaged.
         raise BadInput('%s is missing, damaged, or neither an sdist nor a '
-                       'wheel: %s' % (path, str(e).split(':\n')[0]))
+                       'wheel: %s' % (quote(path), str(e).split(':\n')[0]))
 
     # Most have a directory of their own in them, whatever its name.
     root = min((name[:-len(MODULE_PATH)] for name in members
@@ -157,8 +117,8 @@ def read(path):
     files = {name: data for name, (data, _) in members.items()}
     modes = {name: mode for name, (_, mode) in members.items()}
 
-    return Archive(_convert_sdist(files) if 'PKG-INFO' in files else files,
-                   modes)
+    return Archive(path, _convert_sdist(files) if 'PKG-INFO' in files
+                   else files, modes)
 
 
 def _read_tree(path):
@@ -171,7 +131,7 @@ def _read_tree(path):
                 # As git has it, whatever a checkout made of the line ends.
                 files[name] = fp.read().replace(b'\r\n', b'\n')
 
-    return Archive(files, {})
+    return Archive(path, files, {})
 
 
 def get_sha256(path):
@@ -180,53 +140,82 @@ def get_sha256(path):
         with open(path, 'rb') as fp:
             return hashlib.sha256(fp.read()).hexdigest()
     except OSError as e:
-        raise BadInput('%s cannot be read: %s' % (path, e.strerror))
+        raise BadInput('%s cannot be read: %s' % (quote(path), e.strerror))
 
 
 def download(filename, directory, sha256=None):
-    """Download an official archive, and return its path."""
-    options = ['--no-binary', 'djblets']
+    """Download an official archive to a directory, and return its path."""
+    try:
+        os.makedirs(directory, exist_ok=True)
 
-    if filename.endswith('.whl'):
-        options = ['--only-binary', ':all:', '--implementation', 'py',
-                   '--abi', 'none', '--platform', 'any', '--python-version',
-                   '2.7' if '-py2' in filename else '3.13']
+        with tempfile.TemporaryDirectory(prefix='.', dir=directory) as path:
+            requirement = os.path.join(path, 'requirement.txt')
 
-    os.makedirs(directory, exist_ok=True)
+            with open(requirement, 'w', encoding='ascii') as fp:
+                fp.write('Djblets==%s%s' % (
+                    get_version(filename),
+                    ' --hash=sha256:' + sha256 if sha256 else ''))
 
-    with tempfile.TemporaryDirectory(prefix='.', dir=directory) as temp_dir:
-        requirement = os.path.join(temp_dir, 'requirement.txt')
-        archives = os.path.join(temp_dir, 'archives')
+            archives = os.path.join(path, 'archives')
+            _run_pip_download(filename, path, '-r', requirement,
+                              '-d', archives)
+            name, = os.listdir(archives)
+            result = os.path.join(directory, name)
+            os.replace(os.path.join(archives, name), result)
+    except OSError as e:
+        raise BackportError('archives are kept in %s, which cannot be written '
+                            'to: %s' % (quote(directory), e.strerror))
 
-        with open(requirement, 'w', encoding='ascii') as fp:
-            fp.write('Djblets==%s%s' % (
-                get_version(filename),
-                ' --hash=sha256:' + sha256 if sha256 else ''))
-
-        run_pip('download', '--no-deps', *options, '-r', requirement,
-                '-d', archives)
-        name, = os.listdir(archives)
-        os.replace(os.path.join(archives, name), os.path.join(directory, name))
-
-    return os.path.join(directory, name)
+    return result
 
 
-def run_pip(*args):
+def run_pip(*args, **env):
     """Run the user's own pip, and return what it prints."""
+    # Nothing is installed, so what's about that doesn't apply.
+    env = {**os.environ, 'PIP_CONSTRAINT': os.devnull,
+           'PIP_REQUIRE_VIRTUALENV': '0',
+           'PIP_IGNORE_REQUIRES_PYTHON': '1', **env}
     process = subprocess.run(
         [sys.executable, '-m', 'pip', '--disable-pip-version-check', *args],
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=env,
         stderr=subprocess.STDOUT, encoding='utf-8', errors='backslashreplace')
 
-    if process.returncode:
-        reasons = (re.findall(r'(?mi)^ *ERROR: *(.*)$', process.stdout) or
-                   process.stdout.split('\n'))
-        raise BackportError(
-            'pip cannot get Djblets: %s Set pip up for your registry, proxy '
-            'or mirror, or give the official archive with --from.'
-            % reasons[0])
+    if process.returncode == 0:
+        return process.stdout
 
-    return process.stdout
+    reason = get_reason(process.stdout)
+
+    if 'No module named pip' in reason:
+        todo = '"python3 -m ensurepip" or your system\'s python3-pip brings it'
+    elif 'No space left' in reason:
+        todo = 'Make room'
+    else:
+        todo = 'Set pip up for your registry, proxy or mirror'
+
+    raise BackportError('pip cannot get Djblets: %s. %s, or do without pip: '
+                        'give the official archive with --from'
+                        % (reason, todo))
+
+
+def _run_pip_download(filename, directory, *args):
+    """Have pip download an official archive, and nothing of it run."""
+    if filename.endswith('.whl'):
+        return run_pip(
+            'download', '--no-deps', '--only-binary', ':all:',
+            '--implementation', 'py', '--abi', 'none', '--platform', 'any',
+            '--python-version', '2.7' if '-py2' in filename else '3.13', *args)
+
+    # It would take setuptools to have the metadata. It shall take ours.
+    package = os.path.join(directory, 'setuptools')
+    os.mkdir(package)
+    open(os.path.join(package, '__init__.py'), 'w').close()
+    shutil.copy(os.path.join(HERE, 'no_build.py'),
+                os.path.join(package, 'build_meta.py'))
+    paths = [directory, *os.environ.get('PYTHONPATH', '').split(os.pathsep)]
+
+    return run_pip('download', '--no-deps', '--no-binary', 'djblets',
+                   '--no-build-isolation', *args, PIP_USE_PEP517='1',
+                   PYTHONPATH=os.pathsep.join(filter(None, paths)))
 
 
 def _convert_sdist(files):

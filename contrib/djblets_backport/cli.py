@@ -7,29 +7,22 @@ import hashlib
 import logging
 import os
 import pathlib
-import shlex
 import signal
 import sys
 import tempfile
+from shlex import quote
 
 from . import BackportError, BadInput, check
 from .archives import fetch, identify, read
-from .releases import MODULES, RELEASES, find_module, find_release
+from .releases import (ARCHIVES, RELEASES, REVISION_DATE, find_module,
+                       find_release)
 from .series import get_changes, make_series
 from .tryout import try_out
-from .update import find_outdated, get_range, update
+from .update import find_outdated, get_ranges, update
 from .wheel import make_wheel
 
 
 logger = logging.getLogger(__name__)
-
-
-class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
-
-    def error(self, message):
-        """Exit with an error."""
-        self.exit(2, '%s: %s (see --help)\n' % (self.prog, message))
 
 
 def main():
@@ -37,8 +30,8 @@ def main():
     # A path that isn't in the locale's encoding is still shown.
     sys.stdout.reconfigure(errors='backslashreplace')
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    parser = _build_parser()
-    options, rest = parser.parse_known_args()
+    program = os.path.basename(sys.argv[0])
+    options = _build_parser(program).parse_args()
 
     # What is logged is progress, which is kept apart from results.
     logging.basicConfig(level='ERROR' if options.quiet else 'INFO',
@@ -47,65 +40,80 @@ def main():
     if options.quiet:
         sys.stdout = open(os.devnull, 'w')
 
-    if options.run is _check:
-        return check.main(rest)
-    elif rest:
-        parser.error('unknown arguments: %s' % ' '.join(rest))
-
     try:
-        options.run(options)
+        status = options.run(options)
+        sys.stdout.flush()
 
-        return 0
+        return status or 0
+    except BrokenPipeError:
+        # Who reads this has seen enough, and at the exit it's flushed again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+        return 1
     except (BackportError, OSError) as e:
-        print('backport: %s' % e, file=sys.stderr)
+        print('%s: %s' % (program, e), file=sys.stderr)
 
         return 2 if isinstance(e, BadInput) else 1
     except KeyboardInterrupt:
-        print('backport: interrupted, and nothing incomplete was kept',
+        print('%s: interrupted, and nothing incomplete was kept' % program,
               file=sys.stderr)
 
         return 130
 
 
-def _build_parser():
+def _build_parser(program):
     """Return the parser of the command line."""
-    parser = _Parser(
-        prog='backport',
+    parser = check.Parser(
+        prog=program,
         description='Mends the forwarding cache backend of Djblets releases.',
         epilog='The exit status is 0 if that was done, 2 if what was asked '
                'for can\'t be done, and 1 if it failed for another reason. '
                'Nothing incomplete is ever kept.')
-    parser.set_defaults(quiet=False)
+    first, *_, last = RELEASES
+    parser.add_argument(
+        '--version', action='version',
+        version='%%(prog)s, revision %d of the series (%s), for Djblets %s to '
+                '%s' % (check.REVISION, REVISION_DATE, first, last))
     verbs = parser.add_subparsers(metavar='VERB', required=True)
 
-    for run in (_build, _series, _check, _releases):
-        verb = verbs.add_parser(
-            run.__name__[1:], help=run.__doc__, description=run.__doc__,
-            add_help=run is not _check)
+    def add_verb(name, run):
+        verb = verbs.add_parser(name, help=run.__doc__,
+                                description=run.__doc__)
         verb.set_defaults(run=run)
 
-    for part in (parser, *verbs.choices.values()):
-        part.add_argument('-q', '--quiet', action='store_true',
-                          default=argparse.SUPPRESS, help='show errors only')
+        return verb
 
-    build, series, _, releases = verbs.choices.values()
-
-    for verb in (build, series):
-        verb.add_argument('-o', '--output', default='dist', metavar='DIR',
-                          help='where to write to (default: dist)')
-
+    build = add_verb('build', _build)
     build.add_argument('releases', metavar='RELEASE', nargs='*',
                        help='such as 0.8.13')
     build.add_argument('--all', action='store_true', help='all releases')
     build.add_argument('--from', action='append', default=[], dest='paths',
                        metavar='ARCHIVE', help='an official archive to take, '
                        'rather than have pip download it')
+
+    series = add_verb('series', _series)
     series.add_argument('--from', required=True, dest='path', metavar='PATH',
                         help='the checkout, tree or archive')
-    releases.add_argument('--update', action='store_true',
-                          help='add new ones (for maintainers of this)')
-    releases.add_argument('--check', action='store_true',
-                          help='tell whether --update has to be run')
+
+    for verb in (build, series):
+        verb.add_argument('-o', '--output', default='dist', metavar='DIR',
+                          help='where to write to (default: dist)')
+
+    check.add_arguments(add_verb('check', _check))
+
+    releases = add_verb('releases', _releases)
+    group = releases.add_mutually_exclusive_group()
+    group.add_argument('--update', action='store_true',
+                       help='add new ones to a checkout of this')
+    group.add_argument('--check', action='store_true',
+                       help='tell if --update has something to do')
+
+    # This may stand before the verb or after it.
+    parser.set_defaults(quiet=False)
+
+    for part in (parser, *verbs.choices.values()):
+        part.add_argument('-q', '--quiet', action='store_true',
+                          default=argparse.SUPPRESS, help='show errors only')
 
     return parser
 
@@ -118,23 +126,37 @@ def _build(options):
     if not versions or options.all and options.releases:
         raise BadInput('build takes releases such as 0.8.13, or --all')
 
-    for release in [find_release(version) for version in versions]:
-        with _open_output(options.output, release.version) as (new, final):
-            archive = (read(given[release.version])
-                       if release.version in given else fetch(release))
-            logger.info('Making the series and the wheel of %s',
-                        release.version)
-            changes = get_changes(archive.files, release.module)
-            name, wheel = make_wheel(release, archive, changes)
-            names = _write(new, {**make_series(archive.files, changes),
-                                 name: wheel})
-            lines = try_out(release, os.path.join(new, name))
+    for release in [find_release(name) for name in dict.fromkeys(versions)]:
+        path = given.get(release.version)
+        _build_release(release, read(path) if path else fetch(release),
+                       options.output)
 
-        _show_made(final, names, lines + [
-            'Next, with the pip of the server\'s Python:',
-            '  pip install --no-deps ' + shlex.quote(str(final / name)),
-            'Then restart the server. Run by that Python, check.py tells if '
-            'it took.'])
+
+def _build_release(release, archive, output):
+    """Make the series and the patched wheel of a release, and try it out."""
+    logger.info('Making the series and the wheel of %s', release.version)
+    changes = get_changes(archive.files, release.module)
+    patched, wheel = make_wheel(release, archive, changes)
+    lines = try_out(release, patched, wheel)
+
+    # With this, a server need not be able to build the release to go back.
+    official = release.filename, pathlib.Path(archive.path).read_bytes()
+    unpatched, old_wheel = (official if release.filename.endswith('.whl')
+                            else make_wheel(release, archive, []))
+    unpatched = 'unpatched/' + unpatched
+    final = _write(output, release.version, {
+        **make_series(archive.files, changes), patched: wheel,
+        unpatched: old_wheel})
+
+    print(*lines, 'Next, with the pip of the server\'s Python:',
+          '  pip install --no-deps %s' % quote(str(final / patched)),
+          'Then restart the server. Run by that Python, check.py has to say '
+          '"patched".',
+          'To go back, the same with:',
+          '  pip install --no-deps -U --force-reinstall %s'
+          % quote(str(final / unpatched)),
+          'after which check.py has to say "not patched".',
+          sep='\n', flush=True)
 
 
 def _series(options):
@@ -146,95 +168,79 @@ def _series(options):
     try:
         changes = get_changes(files, module)
     except BadInput as e:
-        raise BadInput('%s: %s' % (options.path, e))
+        raise BadInput('%s: %s' % (quote(options.path), e))
 
     name = 'series-' + os.path.basename(os.path.abspath(options.path))
+    final = _write(options.output, name, make_series(files, changes))
+    patches = quote(os.path.abspath(final)) + '/*.patch'
 
-    with _open_output(options.output, name) as (new, final):
-        names = _write(new, make_series(files, changes))
-
-    _show_made(final, names, [
-        'Its module is that of %s to %s.'
-        % (module.releases[0], module.releases[-1]) if module else
-        'Its module is that of no release (%s): read the patches.'
-        % check.get_blob_id(source),
-        'Next, in a checkout:',
-        '  git am %s/*.patch' % shlex.quote(os.path.abspath(final))])
+    print('Its module is that of %s to %s.'
+          % (module.releases[0], module.releases[-1]) if module else
+          'Its module is that of no release (%s): read the patches.'
+          % check.get_blob_id(source),
+          'Next, in a checkout:', '  git am ' + patches,
+          'or in anything else:', '  cat %s | patch -p1' % patches, sep='\n')
 
 
-def _check():
+def _check(options):
     """Tell what a server has."""
+    try:
+        return check.run(options)
+    except OSError as e:
+        raise BadInput(e)
 
 
 def _releases(options):
     """Tell what is broken in which release."""
     if options.update:
-        return print(*update(), sep='\n')
+        print(*update(), sep='\n')
     elif options.check:
-        outdated = find_outdated()
+        outdated = find_outdated(ARCHIVES)
 
         if outdated:
-            raise BackportError('run "backport releases --update", since '
-                                'these are out of date: '
+            raise BackportError('"releases --update" has to bring up to date: '
                                 + ', '.join(outdated))
 
-        return print('What is generated is up to date.')
+        print('Nothing is out of date.')
+    else:
+        for text, release in get_ranges(RELEASES):
+            print('%-16s  Python %-14s  Django %s\n    broken: %s' % (
+                text, release.python, release.django,
+                ', '.join(release.module.defects)))
 
-    for module in MODULES:
-        print('%-27s  Python %-14s  Django %s\n    broken: %s'
-              % (get_range(module), module.python, module.django,
-                 ', '.join(module.defects)))
-
-    for name, text in check.DEFECTS.items():
-        print('%-12s  %s' % (name, text))
-
-
-def _show_made(final, names, lines):
-    """Show what was made, and what comes next."""
-    print('\n  '.join(['%s:' % final, *names]), *lines, sep='\n', flush=True)
+        for name, text in check.DEFECTS.items():
+            print('%-13s  %s' % (name, text))
 
 
-def _write(directory, contents):
-    """Write files and their checksums, and return the names."""
-    contents['SHA256SUMS'] = ''.join(
-        '%s  %s\n' % (hashlib.sha256(data).hexdigest(), name)
-        for name, data in sorted(contents.items())).encode('ascii')
-
-    for name, data in contents.items():
-        with open(os.path.join(directory, name), 'wb') as fp:
-            fp.write(data)
-
-    return sorted(contents)
-
-
-@contextlib.contextmanager
-def _open_output(output, name):
-    """Give a directory to write to, which becomes the final one at the end."""
+def _write(output, name, contents):
+    """Write files to a directory, tell that, and return its path."""
     final = pathlib.Path(output, name)
-    made = [path for path in final.parents if not os.path.exists(path)]
+    contents['SHA256SUMS'] = ''.join(
+        '%s  %s\n' % (hashlib.sha256(data).hexdigest(), path)
+        for path, data in sorted(contents.items())).encode('ascii')
 
     try:
+        os.makedirs(output, exist_ok=True)
+        temp_dir = tempfile.TemporaryDirectory(prefix='.', dir=output)
+    except OSError as e:
+        raise BadInput('%s is no directory that can be written to: %s'
+                       % (quote(output), e.strerror))
+
+    with temp_dir as path:
+        if final.exists() and not (final / 'SHA256SUMS').exists():
+            raise BadInput('%s is in the way, and was not made by this: move '
+                           'it, or give another directory with -o'
+                           % quote(str(final)))
+
         try:
-            os.makedirs(output, exist_ok=True)
-
-            with contextlib.suppress(FileNotFoundError):
-                if 'SHA256SUMS' not in os.listdir(final):
-                    raise BadInput('%s is in the way, and was not made by '
-                                   'this: move it, or give another directory '
-                                   'with -o' % final)
-
-            temp_dir = tempfile.TemporaryDirectory(prefix='.', dir=output)
-        except OSError as e:
-            raise BadInput('%s is no directory that can be written to: %s'
-                           % (output, e.strerror))
-
-        with temp_dir as path:
-            new = os.path.join(path, 'new')
-            os.mkdir(new)
-            yield new, final
+            new = pathlib.Path(path, 'new')
+            for file_name, data in contents.items():
+                file_path = new / file_name
+                file_path.parent.mkdir(parents=True, exist_ok=True)
+                file_path.write_bytes(data)
 
             # Another build may do the same meanwhile.
-            while os.path.exists(new):
+            while new.exists():
                 with contextlib.suppress(FileNotFoundError):
                     os.rename(final, tempfile.mkdtemp(dir=path))
 
@@ -243,8 +249,10 @@ def _open_output(output, name):
                 except OSError as e:
                     if e.errno != errno.ENOTEMPTY:
                         raise
-    finally:
-        # Those with anything in them stay.
-        for directory in made:
-            with contextlib.suppress(OSError):
-                os.rmdir(directory)
+        except OSError as e:
+            raise BackportError('%s cannot be written: %s'
+                                % (quote(str(final)), e.strerror))
+
+    print('%s:' % final, *sorted(contents), sep='\n  ')
+
+    return final

@@ -26,9 +26,7 @@ class EnvironmentFailure(BackportError):
 def get_build_dir():
     """Return the directory for what is made, and kept for the next time.
 
-    Returns:
-        str:
-        The path, which has only ASCII: Python 2.7's pip fails in others.
+    It has only ASCII in its path, since Python 2.7's pip fails in others.
     """
     if CHECKOUT.isascii():
         return os.path.join(CHECKOUT, 'build')
@@ -54,16 +52,12 @@ def get_pythons(environments, workdir=None, progress=None):
             The directory for them. By default they're kept in ``build/``.
 
         progress (callable, optional):
-            What is called with a line of text before something long.
+            What is called with a line of text before a step that takes long.
 
     Returns:
         dict:
         The path of the Python of each environment, or ``None`` where this
         machine lacks the interpreter.
-
-    Raises:
-        EnvironmentFailure:
-            An environment could not be made.
     """
     progress = progress or (lambda text: None)
     workdir = workdir or os.path.join(get_build_dir(), 'tox')
@@ -90,24 +84,32 @@ def get_pythons(environments, workdir=None, progress=None):
             result[name] = None
         elif outcomes.get(name) != 'OK':
             raise EnvironmentFailure(
-                'The environment %s could not be made:\n%s' % (name, output))
+                'The environment %s could not be made: %s\n%s'
+                % (name, get_reason(output), output))
 
     return result
 
 
 def describe_missing(environment):
-    """Return what to tell where an environment's interpreter is missing.
-
-    Args:
-        environment (str):
-            The name of the environment.
-
-    Returns:
-        str:
-        The sentences, which name the version and how to get it.
-    """
+    """Return what to tell where an environment's interpreter is missing."""
     return re.sub(r'py(\d)(\d+).*', r'There is no Python \1.\2 on this '
                   r'machine. "pyenv install \1.\2" brings it.', environment)
+
+
+def get_reason(output):
+    """Return the line that tells best why pip, or what ran it, failed."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    errors = [line for line in lines if re.match('(?i)error: ', line)]
+    reasons = errors or lines or ['it printed nothing']
+
+    # Without a connection, all that pip's error says is that there's nothing.
+    if 'No matching distribution' in reasons[-1]:
+        reasons += re.findall('Could not fetch .*|.*connection broken by .*',
+                              output)
+    elif 'ensurepip is not available' in output:
+        reasons += re.findall('apt.* install .*', output)
+
+    return re.sub('(?i)^(error|warning): ', '', reasons[-1]).rstrip('.')
 
 
 def _get_tox(progress):
@@ -147,7 +149,7 @@ def _run(command, check=True):
     output = process.stdout.decode('utf-8', 'replace')
 
     if check and process.returncode:
-        raise EnvironmentFailure('"%s" failed:\n%s'
-                                 % (' '.join(command), output))
+        raise EnvironmentFailure('"%s" failed: %s\n%s' % (
+            ' '.join(command), get_reason(output), output))
 
     return output

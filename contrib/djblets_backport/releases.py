@@ -11,6 +11,7 @@ import csv
 import datetime
 import os
 import re
+from shlex import quote
 
 from . import BadInput, HERE
 from .check import REVISION, get_blob_id, normalize
@@ -23,135 +24,98 @@ LOCAL = '+forwarding.%d' % REVISION
 REVISION_DATE = datetime.date(2026, 11, 27)
 
 ARCHIVES_PATH = os.path.join(HERE, 'archives.sha256')
-RELEASES_PATH = os.path.join(HERE, 'releases.tsv')
 
 
 #: A module: its git blob ID, the versions that have it, the names of their
-#: defects, and the Pythons and Djangos that they run on, in words.
+#: defects, and the Pythons and Djangos that the first of them runs on.
 ForwardingModule = collections.namedtuple(
     'ForwardingModule', 'blob_id releases defects python django')
 
 #: A release: its version, its module, the archive that it's built from with
-#: the SHA-256 of that, and the environments in ``tox.ini`` that it runs in,
-#: the oldest and the newest one first.
+#: the SHA-256 of that, the Pythons and Djangos that it runs on, and the
+#: environments in ``tox.ini`` for it, the oldest and the newest one first.
 Release = collections.namedtuple(
-    'Release', 'version module filename sha256 environments')
+    'Release', 'version module filename sha256 python django environments')
 
 
 def get_version(filename):
-    """Return the version of the release that an archive is of.
-
-    Args:
-        filename (str):
-            The name of an official archive.
-
-    Returns:
-        str:
-        The version.
-    """
+    """Return the version of the release that an archive is of."""
     return re.match(r'(?i)djblets-([\d.]*\d)', filename).group(1)
 
 
-def read_archives(path=ARCHIVES_PATH):
-    """Return the SHA-256s of all official archives.
-
-    Args:
-        path (str, optional):
-            The list of them.
-
-    Returns:
-        dict:
-        The SHA-256s, by the names of the archives.
-    """
-    with open(path, encoding='ascii') as fp:
-        return {name: sha256 for sha256, name in map(str.split, fp)}
+def parse_version(version):
+    """Return the numbers in the version of a release."""
+    return [int(number) for number in version.split('.')]
 
 
 def make_tables(archives):
-    """Return the modules and the releases.
-
-    Args:
-        archives (dict):
-            The SHA-256s of all official archives, by their names.
-
-    Returns:
-        tuple:
-        The list of :py:class:`ForwardingModule`, and the dictionary of
-        :py:class:`Release` by version, both oldest first.
-    """
+    """Return the modules, and the releases by version, both oldest first."""
     # A wheel comes after its sdist, and is what is built from.
     filenames = {get_version(name): name for name in archives}
     versions = list(filenames)
 
-    with open(RELEASES_PATH, encoding='ascii') as fp:
+    with open(os.path.join(HERE, 'releases.tsv'), encoding='ascii') as fp:
         rows = list(csv.DictReader(fp, delimiter='\t'))
 
     starts = [versions.index(row['first']) for row in rows]
     modules, releases = [], {}
 
-    # The newest one goes on.
+    # The newest row goes on.
     for row, start, end in zip(rows, starts, starts[1:] + [None]):
         if row['blob']:
             modules.append(ForwardingModule(
                 row['blob'], [], row['defects'].split(), row['python'],
                 row['django']))
 
+        modules[-1].releases.extend(versions[start:end])
+
         for version in versions[start:end]:
             name = filenames[version]
-            modules[-1].releases.append(version)
             releases[version] = Release(
-                version, modules[-1], name, archives[name],
-                row['environments'].split())
+                version, modules[-1], name, archives[name], row['python'],
+                row['django'], row['environments'].split())
 
     return modules, releases
 
 
-#: The SHA-256s of all official archives, by their names.
-ARCHIVES = read_archives()
+with open(ARCHIVES_PATH, encoding='ascii') as _fp:
+    #: The SHA-256s of all official archives, by their names.
+    ARCHIVES = {_name: _sha256 for _sha256, _name in map(str.split, _fp)}
 
 MODULES, RELEASES = make_tables(ARCHIVES)
 
 
 def find_release(version):
-    """Return a release.
-
-    Args:
-        version (str):
-            Its version.
-
-    Returns:
-        Release:
-        The release.
-
-    Raises:
-        BadInput:
-            It's none that can be patched.
-    """
+    """Return a release, given its version."""
     if version in RELEASES:
         return RELEASES[version]
 
-    match = re.match(r'([\d.]*\d)[-_.]?(a|b|c|rc|dev|pre)', version)
-    near = re.sub(r'(\.0)+$', '', match.group(1) if match else version)
-    near = [name for name in (near, near + '.0') if name in RELEASES]
     first, *_, last = RELEASES
+    numbers, end = re.match(r'((?:\d+\.)*\d+)?(.*)', version).groups()
+    near = re.sub(r'(\.0)+$', '', numbers or '')
+    able = 'the final releases from %s to %s' % (first, last)
 
-    raise BadInput('%s is %s; what can be patched is %s' % (
-        version, 'a pre-release' if match else 'no known release',
-        near[0] if near else 'the final releases from %s to %s ("backport '
-        'releases --update" adds newer ones)' % (first, last)))
+    if not numbers or parse_version(numbers) < parse_version(first):
+        kind = 'older than any with the module' if numbers else 'no version'
+    elif re.match('[-_.]?(a|b|c|rc|dev|pre)', end):
+        kind = 'a pre-release'
+    else:
+        kind = 'no known release'
+
+    if near in RELEASES or near + '.0' in RELEASES:
+        able = near if near in RELEASES else near + '.0'
+    elif numbers and parse_version(numbers) > parse_version(last):
+        able += ' ("releases --update" adds newer ones)'
+
+    raise BadInput('%s is %s; what can be patched is %s'
+                   % (quote(version), kind, able))
 
 
 def find_module(source):
-    """Return the module of releases that a source is.
+    """Return the module of releases that a source (bytes) is, if any.
 
-    Args:
-        source (bytes):
-            The source of a forwarding module.
-
-    Returns:
-        ForwardingModule:
-        The module, or ``None`` if the source is that of no release, nor that
-        of a branch that has a release's module with one more import.
+    It's also found if it's that of a branch that has a release's module with
+    one more import.
     """
     blob_id = get_blob_id(normalize(source))
 

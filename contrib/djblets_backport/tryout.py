@@ -5,8 +5,8 @@ These are the ones of ``tox.ini``, and need a checkout.
 
 import logging
 import os
+import pathlib
 import re
-import shutil
 import subprocess
 import tempfile
 
@@ -18,58 +18,34 @@ from .environments import (EnvironmentFailure, describe_missing,
 logger = logging.getLogger(__name__)
 
 
-def try_out(release, wheel):
-    """Install a patched wheel, and run its tests.
-
-    Args:
-        release (djblets_backport.releases.Release):
-            The release.
-
-        wheel (str):
-            The path of its patched wheel.
-
-    Returns:
-        list of str:
-        Lines of text on what was tried, and what couldn't be.
-
-    Raises:
-        djblets_backport.BackportError:
-            The wheel failed.
-    """
+def try_out(release, name, wheel):
+    """Install a patched wheel, run its tests, and return lines on that."""
     if not CHECKOUT:
         return ['NOT TRIED OUT: only a checkout has environments for that.']
 
-    stacks = {name: tuple(map(int, re.match(
-                  r'py(\d)(\d+)-django(\d)(\d+)', name).groups()))
-              for name in release.environments}
-    names = sorted(stacks, key=stacks.get)
-    ends = sorted({names[0], names[-1]}, key=stacks.get)
     lines = []
 
     with tempfile.TemporaryDirectory(prefix='djblets-backport-') as workdir:
         # Python 2.7's pip fails in directories that aren't ASCII.
-        wheel = shutil.copy(wheel, workdir)
+        path = pathlib.Path(workdir, name)
 
         try:
-            pythons = get_pythons(ends, workdir, logger.info)
-
-            if None in pythons.values():
-                pythons = get_pythons(names, workdir, logger.info)
+            path.write_bytes(wheel)
+            pythons = get_pythons(release.environments, workdir, logger.info)
         except EnvironmentFailure as e:
-            return ['NOT TRIED OUT: %s' % str(e).partition(':\n')[0]]
+            return ['NOT TRIED OUT: %s' % str(e).partition('\n')[0]]
 
-        there = [name for name in names if pythons.get(name)]
+        for environment, python in pythons.items():
+            where = 'on Python %s.%s with Django %s.%s' % re.match(
+                r'py(\d)(\d+)-django(\d)(\d+)', environment).groups()
 
-        for name in names:
-            where = 'on Python %d.%d with Django %d.%d' % stacks[name]
-
-            if name in there[:1] + there[-1:]:
-                logger.info('Trying out %s %s', os.path.basename(wheel), where)
+            if python:
+                logger.info('Trying out %s %s', name, where)
                 lines.append('Tried out %s: %s passed.'
-                             % (where, _try(pythons[name], wheel)))
-            elif name in pythons and name not in there:
+                             % (where, _try(python, str(path))))
+            else:
                 lines.append('NOT TRIED OUT %s: %s'
-                             % (where, describe_missing(name)))
+                             % (where, describe_missing(environment)))
 
     return lines
 

@@ -13,22 +13,9 @@ from .releases import LOCAL, REVISION_DATE
 
 
 def make_wheel(release, archive, changes):
-    """Return the patched wheel of a release.
+    """Return the name and the contents of the patched wheel of a release.
 
-    Args:
-        release (djblets_backport.releases.Release):
-            The release.
-
-        archive (djblets_backport.archives.Archive):
-            What's in its official archive.
-
-        changes (list of djblets_backport.series.Change):
-            The changes. If there are none, it's the wheel of the release
-            itself, for the releases that there's only an sdist of.
-
-    Returns:
-        tuple:
-        The name of the wheel, and its contents (bytes).
+    Without changes, that's the release's own wheel.
     """
     version, local = release.version, LOCAL if changes else ''
     old_info, = (name[:-len('WHEEL')] for name in archive.files
