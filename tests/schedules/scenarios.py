@@ -4,23 +4,32 @@ from __future__ import unicode_literals
 
 from collections import namedtuple
 
+import django
 from django.conf import settings
+
+try:
+    import contextvars
+except ImportError:
+    # Python < 3.7.
+    contextvars = None
 
 
 #: What each thread does, the most backends that this may take, what the first
-#: of them does if it's not loaded before, and if all have the same forwarder.
-Scenario = namedtuple('Scenario', 'name threads loads first shared')
-Scenario.__new__.__defaults__ = (None, True)
+#: of them does if it's not loaded before, what the threads share, and whether
+#: they also stop within the line that counts resets.
+Scenario = namedtuple('Scenario', 'name threads loads first shares splits')
+Scenario.__new__.__defaults__ = (None, 'forwarder', False)
 
-#: The scenarios. What each is shown to find is in variants.py. A thread may
-#: "get", "close" as at the end of a request, reset to the "same" configuration
-#: or to one whose backend does anything else, which is to "build" at least.
+#: The scenarios for the module for Django up to 1.11. What each is shown to
+#: find is in variants.py. A thread may "get", "close" as at the end of a
+#: request, reset to the "same" configuration or to one whose backend does
+#: anything else, which is to "build" at least.
 SCENARIOS = [
     Scenario('access-and-reset', ['get get', 'build get'], 1),
     Scenario('access-and-same-reset', ['get get', 'same get'], 1),
     Scenario('close-and-reset', ['close get', 'build get'], 1),
     Scenario('resets', ['build get', 'build get'], 2),
-    Scenario('reset-and-two-resets', ['build', 'build build'], 3),
+    Scenario('reset-and-two-resets', ['build', 'build build'], 3, splits=True),
     Scenario('first-accesses', ['get', 'get'], 1, 'build'),
     Scenario('first-access-and-reset', ['get', 'build get'], 2, 'build'),
     Scenario('failing-reset-and-access', ['fail get', 'get get'], 1),
@@ -31,10 +40,34 @@ SCENARIOS = [
     Scenario('access-in-load', ['access get', 'build get'], 2),
     Scenario('access-in-first-load', ['get', 'build'], 3, 'access'),
     Scenario('reset-in-load', ['reset get', 'get get'], 2),
-    Scenario('forwarders', ['get get', 'build get'], 2, None, False),
-    Scenario('resets-of-forwarders', ['build get'] * 2, 4, None, False),
+    Scenario('forwarders', ['get get', 'build get'], 2, shares='nothing'),
+    Scenario('resets-of-forwarders', ['build get'] * 2, 4, shares='nothing'),
     Scenario('access-and-two-resets', ['get'] + ['build get'] * 2, 2),
     Scenario('three-first-accesses', ['get'] * 3, 1, 'build'),
+]
+
+#: Those for the module for Django 3.2 and newer. Each thread has a backend of
+#: its own, or the one that's in the async context that all of them inherit.
+LATER_SCENARIOS = [
+    Scenario('own-access-and-reset', ['get get', 'build get'], 2),
+    Scenario('own-resets', ['build get'] * 2, 4),
+    Scenario('first-access-and-reset', ['get get', 'build get'], 3, 'build'),
+    Scenario('close-and-reset', ['close get', 'build get'], 2),
+    Scenario('shared-access-and-reset', ['get get', 'build get'], 3,
+             shares='context'),
+    Scenario('shared-resets', ['build get'] * 2, 4, shares='context'),
+    Scenario('reset-and-two-resets', ['build', 'build build'], 6,
+             shares='context', splits=True),
+    Scenario('failing-reset-and-access', ['fail get', 'get get'], 2,
+             shares='context'),
+    Scenario('failing-reset-and-reset', ['fail get', 'build get'], 4,
+             shares='context'),
+    Scenario('interrupted-reset', ['interrupt get', 'get get'], 3,
+             shares='context'),
+    Scenario('access-in-load', ['access get', 'build get'], 4),
+    Scenario('reset-in-load', ['reset get', 'get get'], 5, shares='context'),
+    Scenario('access-and-two-resets', ['get'] + ['build get'] * 2, 6,
+             shares='context'),
 ]
 
 #: The errors that actions may have, by what the first load does.
@@ -86,11 +119,29 @@ class World(object):
         self.actions = []
         self.resets = self.loads = 0
         Backend.world = self
+        names = scheduler.load()
+        names['RETRY_SECS'] = float('inf')
+
+        # Django 3.2 and newer keeps them, for each thread and context.
+        if django.VERSION >= (3, 2):
+            from django.core import cache
+
+            cache.caches = cache.CacheHandler(settings.CACHES)
+
         self.configure(scenario.first or 'build')
-        make = scheduler.load()['ForwardingCacheBackend']
-        shared = make('target')
+        shared = names['ForwardingCacheBackend']('target')
+
+        if scenario.shares == 'context':
+            shared.get('key')
+
+        #: What contexts have inherited. Each of them closes it, and goes on
+        #: with it if another one can't be loaded.
+        self.inherited = list(self.backends)
+
         self.actors = [
-            Actor(self, shared if scenario.shared else make('target'))
+            Actor(self, names['ForwardingCacheBackend']('target')
+                  if scenario.shares == 'nothing' else shared,
+                  contextvars and contextvars.copy_context())
             for thread in scenario.threads
         ]
         self.bodies = [lambda args=args: args[0].act(args[1])
@@ -121,30 +172,42 @@ class World(object):
             self.actors[0].act('build')
 
         for actor in self.actors:
-            actor.settled = (len(self.actions) - 1, self.resets)
+            actor.oldest_age = (len(self.actions) - 1, self.resets)
             actor.act('get')
 
         in_use = [actor.backend for actor in self.actors]
+
+        # Each context closes what it has inherited. Up to asgiref 3.8, they
+        # also see each other's, and two may replace one at the same time.
 
         return self.problems + [
             'a backend that is %s was closed %d times'
             % ('in use' if backend in in_use else 'replaced', backend.closes)
             for backend in self.backends
-            if backend.closes != (backend not in in_use)
+            if backend.closes != (backend not in in_use) and
+            (backend in in_use or self.scenario.shares != 'context')
         ]
 
 
 class Actor(object):
     """A thread's actions on a forwarder, and what they have to see."""
 
-    def __init__(self, world, cache):
+    def __init__(self, world, cache, context):
         self.world = world
         self.cache = cache
+        self.context = context
         self.backend = None
-        self.settled = (0, 0)
+        self.oldest_age = (0, 0)
         self.waits = 0
 
     def act(self, actions):
+        """Do some actions, in this actor's context if Python has them."""
+        if self.context is None:
+            self.act_in_context(actions)
+        else:
+            self.context.run(self.act_in_context, actions)
+
+    def act_in_context(self, actions):
         """Do some actions, and note any error that there should not be."""
         for action in actions.split():
             try:
@@ -164,10 +227,11 @@ class Actor(object):
         world = self.world
         thread = world.scheduler.current or self
         thread.waits = 0
-        closed = [backend for backend in world.backends if backend.closes]
+        closed = [backend for backend in world.backends
+                  if backend.closes and backend not in world.inherited]
         self.backend = self.cache.get('key')
         assert self.backend not in closed, 'an access has a closed backend'
-        assert self.backend.age >= self.settled, 'an access is stale'
+        assert self.backend.age >= self.oldest_age, 'an access is stale'
         assert world.scenario.first or not thread.waits, 'an access waits'
 
     def reset(self, action):
@@ -182,4 +246,4 @@ class Actor(object):
 
         # From now on, no access is to have an older one, unless that stays.
         if 'fail' not in self.world.actions:
-            self.settled = age
+            self.oldest_age = age

@@ -458,9 +458,10 @@ class ForwardingCacheBackendTests(TestCase):
 
         self.assertEqual(cache.dynamic, 'found')
         self.assertIn('A', cache)
-        self.assertEqual(len(FakeBackend.made), 1)
+        cache.reset_backend()
         cache.close()
-        self.assertEqual(cache.backend.closes, [{}])
+        self.assertEqual([backend.closes for backend in FakeBackend.made],
+                         [[{}], [{}]])
 
     def test_with_attribute_error(self):
         """Testing ForwardingCacheBackend with AttributeError in backend"""
