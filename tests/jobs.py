@@ -35,7 +35,9 @@ TOOLS = 'py%d%d-tools' % sys.version_info[:2]
 
 #: The environments of Pythons that came after the releases. Where there's no
 #: GIL, there's stress as well.
-NEW_ENVIRONMENTS = []
+NEW_ENVIRONMENTS = [
+    'py%s-django52' % version for version in ('314', '313t', '314t')
+]
 
 #: The last minor versions of Python 3 that a Django runs on.
 LAST_PYTHONS = {'django111': 9, 'django32': 13, 'django42': 13, 'django52': 14}
@@ -105,7 +107,8 @@ def get_jobs(options):
 
     # One test may be run in any of its environments.
     if options.environment:
-        jobs = [job for job in jobs if options.environment in
+        name = re.sub('.*-tools', TOOLS, options.environment)
+        jobs = [job for job in jobs if name in
                 job.environments[:None if options.is_narrow else 1]]
 
         for job in jobs:

@@ -25,6 +25,16 @@ def configure_django(database=':memory:'):
     import django
     from django.conf import settings
 
+    apps = [
+        'django.contrib.auth',
+        'django.contrib.contenttypes',
+        'django.contrib.sites',
+    ]
+
+    # This needs cryptography, which isn't for all Pythons without the GIL.
+    if getattr(sys, '_is_gil_enabled', lambda: True)():
+        apps.append('djblets.siteconfig')
+
     settings.configure(
         CACHES={
             'default': {
@@ -43,12 +53,7 @@ def configure_django(database=':memory:'):
             },
         },
         DEFAULT_AUTO_FIELD='django.db.models.AutoField',
-        INSTALLED_APPS=[
-            'django.contrib.auth',
-            'django.contrib.contenttypes',
-            'django.contrib.sites',
-            'djblets.siteconfig',
-        ],
+        INSTALLED_APPS=apps,
         MIDDLEWARE_CLASSES=[],
         SECRET_KEY='for-tests-only',
         SITE_ID=1,
@@ -60,14 +65,8 @@ def configure_django(database=':memory:'):
 
 def main():
     """Run the tests, and return the exit status."""
-    # Neither this directory nor the current one, which may be a checkout, is
-    # to come before the Djblets that is meant.
-    sys.path[:] = [
-        path for path in sys.path
-        if path and os.path.realpath(path) not in
-        (os.path.dirname(os.path.realpath(__file__)),
-         os.path.realpath(os.getcwd()))
-    ]
+    # This directory has no part in what is tested.
+    del sys.path[0]
 
     import djblets
     import nose

@@ -1,7 +1,7 @@
-"""Tests of processes and async views, on the Djblets in use.
+"""Tests of processes, on the Djblets in use.
 
-They are run by run_suite.py, which can't be with the tool's tests. A process
-of the site is this file, too: it's told on its standard input what to do.
+They are run by run_suite.py. A process of the site is this file, too: it's
+told on its standard input what to do.
 """
 
 from __future__ import print_function
@@ -24,7 +24,7 @@ except ImportError:
 
 
 class ProcessesTests(unittest.TestCase):
-    """Tests of a site's processes, and of async views."""
+    """Tests of a site's processes."""
 
     def start(self, directory):
         """Start a process of the site."""
@@ -59,39 +59,6 @@ class ProcessesTests(unittest.TestCase):
         self.assertEqual(
             [self.tell(process, 'request') for process in processes],
             ['77 77', '77 77'])
-
-    def test_sync_to_async(self):
-        """Testing sync_to_async in a context from before a change"""
-        try:
-            import asyncio
-            import contextvars
-
-            from asgiref.sync import sync_to_async
-        except ImportError:
-            raise unittest.SkipTest('This Django has no async views.')
-
-        from django.core.cache import cache
-
-        def _read():
-            return cache.default_timeout
-
-        loop = asyncio.new_event_loop()
-        self.addCleanup(loop.close)
-        context = contextvars.copy_context()
-        timeouts = [context.run(_read)]
-        old_config = settings.CACHES['forwarded_backend']
-
-        for timeout in (77, old_config.get('TIMEOUT', 300)):
-            settings.CACHES['forwarded_backend'] = dict(old_config,
-                                                        TIMEOUT=timeout)
-            cache.reset_backend()
-            timeouts += [
-                context.run(loop.run_until_complete, sync_to_async(
-                    _read, thread_sensitive=is_sensitive)())
-                for is_sensitive in (True, False)
-            ]
-
-        self.assertEqual(timeouts, [300, 77, 77, 300, 300])
 
 
 def get_backend(timeout):

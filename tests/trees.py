@@ -16,9 +16,6 @@ from djblets_backport.environments import get_build_dir  # noqa: E402
 from djblets_backport.releases import find_release  # noqa: E402
 
 
-TREES = os.path.join(get_build_dir(), 'trees')
-
-
 def get_tree(version, kind):
     """Return the path of a tree.
 
@@ -33,9 +30,9 @@ def get_tree(version, kind):
 
     Returns:
         str:
-        The path of the directory.
+        The path.
     """
-    return os.path.join(TREES, version, kind)
+    return os.path.join(get_build_dir(), 'trees', version, kind)
 
 
 def make_trees(version, kinds):
@@ -46,28 +43,28 @@ def make_trees(version, kinds):
             The release.
 
         kinds (set of str):
-            The trees of it, as for :py:func:`get_tree`.
+            The kinds of trees, as for :py:func:`get_tree`.
     """
     release = find_release(version)
     files = archives.fetch(release, progress=print).files
-    trees = {kind: dict(files) for kind in ('released', 'control', 'patched')}
+    patched = dict(files)
+    control = dict(files)
 
     for change in series.get_changes(files, release.module):
-        for name, data in change.files.items():
-            trees['patched'][name] = data
+        patched.update(change.files)
+        control.update(
+            (name, data) for name, data in change.files.items()
+            if os.path.basename(name).startswith('test_'))
 
-            if os.path.basename(name).startswith('test_'):
-                trees['control'][name] = data
+    whole = {'released': files, 'control': control, 'patched': patched}
+    broken = kinds.difference(whole)
 
-    broken = kinds - set(trees)
-
-    for kind in kinds - broken | ({'patched'} if broken else set()):
-        _write_tree(get_tree(version, kind), trees[kind])
+    for kind in kinds.intersection(whole).union(['patched'] if broken else []):
+        _write_tree(get_tree(version, kind), whole[kind])
 
     for name in broken:
         path = get_tree(version, name)
-        source = variants.apply(
-            name, trees['patched'][MODULE_PATH].decode('utf-8'))
+        source = variants.apply(name, patched[MODULE_PATH].decode('utf-8'))
 
         shutil.rmtree(path, ignore_errors=True)
         _link(get_tree(version, 'patched'), path, *MODULE_PATH.split('/'))

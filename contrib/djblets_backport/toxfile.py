@@ -1,0 +1,7 @@
+"""Tells the commands in tox.ini which Python runs tox."""
+
+import os
+import sys
+
+
+os.environ['TOX_PYTHON'] = sys.executable
