@@ -10,7 +10,7 @@ import os
 import re
 import sys
 
-from controls import VARIANTS
+from variants import LATER_VARIANTS, VARIANTS
 from trees import CHECKOUT, get_tree
 
 from djblets_backport import BadInput
@@ -28,7 +28,7 @@ STRESS = os.path.join(TESTS, 'stress.py')
 #: What is run on a few releases is run on these, which have the two modules
 #: that the series brings. Schedules have to find something in the others.
 OLDEST, NEWEST = HARD = ('0.8.13', '6.1')
-BROKEN = (OLDEST, '0.8.14')
+BROKEN = (OLDEST, '0.8.14', '4.0')
 
 #: The environment for the tests of the tool and for the linters.
 TOOLS = 'py%d%d-tools' % sys.version_info[:2]
@@ -85,18 +85,24 @@ def get_jobs(options):
         djblets_backport.BadInput:
             There's nothing of what was asked for.
     """
-    versions = [options.release] if options.release else HARD
+    there = []
 
     if options.files:
-        jobs = [job for path in options.files
-                for job in _get_file_jobs(path, versions, options.nose)]
+        jobs = [
+            job for path in options.files for job in _get_file_jobs(
+                path, [options.release] if options.release else HARD,
+                options.nose)
+        ]
     elif options.schedules:
+        there = sorted({name for variant in VARIANTS + LATER_VARIANTS
+                        for name in variant.caught_by})
         jobs = [
             _get_schedules(version, options.long,
                            ['--scenario', options.schedules])
-            for version in versions
+            for version in _get_versions(options.schedules, options.release)
         ]
     elif options.control:
+        there = [job.name for job in _get_controls([])]
         jobs = [job for job in _get_controls(options.nose)
                 if job.name == options.control]
     elif options.release:
@@ -114,13 +120,9 @@ def get_jobs(options):
         for job in jobs:
             job.environments = [options.environment]
 
-    if not jobs and options.control:
-        raise BadInput('there is no control %s, but there are: %s' % (
-            options.control,
-            ', '.join(job.name for job in _get_controls([]))))
-    elif not jobs:
-        raise BadInput('nothing is for the environment %s'
-                       % options.environment)
+    if not jobs:
+        raise BadInput('there is nothing like that to run; there are %s' % (
+            ', '.join(there) or 'others for other environments'))
 
     return jobs
 
@@ -136,6 +138,10 @@ def _get_all_jobs(options):
     yield from _get_tool_jobs(options.nose)
 
     if not options.nose:
+        # What is stopped within a line can't be on the oldest one's Python.
+        yield _get_schedules('2.3.4', options.long,
+                             ['--scenario', 'reset-and-two-resets'])
+
         for version in BROKEN:
             yield _get_schedules(version, False, ['--broken'], 'released')
 
@@ -212,7 +218,7 @@ def _get_controls(nose_args):
         yield _make('stress of %s' % version, version, 'control',
                     ['-m', '^test_locmem$', STRESS])
 
-    for variant in VARIANTS:
+    for variant in VARIANTS + LATER_VARIANTS:
         yield _make(variant.name, variant.release, variant.name, nose_args)
 
 
@@ -232,10 +238,21 @@ def _get_file_jobs(path, versions, nose_args):
                        'those of the series' % path)
 
 
+def _get_versions(scenario, version):
+    """Return the releases on which to explore a scenario's schedules."""
+    variants = [variant for variant in VARIANTS + LATER_VARIANTS
+                if scenario in variant.caught_by]
+
+    return {version or variant.release for variant in variants}
+
+
 def _get_schedules(version, is_long, args=(), kind='patched'):
     """Return the job that explores the schedules of a release."""
-    return Job('tests', 'schedules of %s, %s' % (version, kind),
-               _get_environments(version),
+    # Only on Python 3.7 and newer can threads be stopped within a line.
+    environments = sorted(_get_environments(version),
+                          key=lambda name: name.startswith(('py27', 'py36')))
+
+    return Job('tests', 'schedules of %s, %s' % (version, kind), environments,
                [EXPLORE, '--tree', TREE, '--xunit', XUNIT, *args] +
                ['--long'] * is_long, [(version, kind)])
 

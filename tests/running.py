@@ -56,6 +56,11 @@ Result = collections.namedtuple('Result', 'name kind needs', defaults=('',))
 class Pythons(dict):
     """The Pythons of environments, which are made when they're asked for."""
 
+    def __init__(self, interpreters):
+        super(Pythons, self).__init__()
+
+        self.interpreters = interpreters
+
     def __missing__(self, name):
         self.make([name])
 
@@ -66,7 +71,8 @@ class Pythons(dict):
         names = sorted(set(names) - set(self))
 
         if names:
-            self.update(get_pythons(names, progress=print))
+            self.update(get_pythons(names, progress=print,
+                                    interpreters=self.interpreters))
 
     def pick(self, names):
         """Return the first one that there is an interpreter for, if any."""
@@ -101,6 +107,7 @@ def main():
     parser.add_argument('--record', action='store_true', help='write '
                         'controls.tsv anew, from what fails now')
     parser.add_argument('--python', action='append', default=[],
+                        type=os.path.abspath,
                         help='an interpreter to make environments of')
     # The Python of that environment, where tox has made it and runs this.
     parser.add_argument('--made', help=argparse.SUPPRESS)
@@ -137,6 +144,10 @@ def complete_options(options):
         raise BadInput('give the file that %s is in, or --release or '
                        '--control for a test of the series' % names[0])
 
+    for path in options.python:
+        if not os.access(path, os.X_OK):
+            raise BadInput('there is no Python %s' % path)
+
     if options.release:
         find_release(options.release)
 
@@ -154,7 +165,7 @@ def run_all(options):
     """Run what was asked for, and return the exit status."""
     todo = jobs.get_jobs(options)
     trees = collections.defaultdict(set)
-    pythons = Pythons()
+    pythons = Pythons(options.python)
     counted = []
 
     if options.made:
@@ -248,7 +259,10 @@ def run_once(job, python, options):
         for arg in job.command
     ], options)
 
-    if jobs.XUNIT not in job.command:
+    # These are what a command has to say of its arguments.
+    if options.is_narrow and status == 2:
+        raise BadInput(output.strip().split('\n')[-1])
+    elif jobs.XUNIT not in job.command:
         return output, [Result(job.name, 'failed' if status else 'passed')]
 
     try:

@@ -15,6 +15,13 @@ import tempfile
 from . import BackportError, CHECKOUT, HERE
 
 
+# What a Python has to run to tell its name in tox.ini.
+_NAME = '''
+import sys, sysconfig
+gil = sysconfig.get_config_var('Py_GIL_DISABLED')
+print('PYTHON_%d%d' % sys.version_info[:2] + ('T' if gil else ''))
+'''
+
 # The last ones that know Python 2.7.
 _TOX = ['tox==4.5.1.1', 'virtualenv==20.21.1']
 
@@ -41,7 +48,7 @@ def get_build_dir():
     return path
 
 
-def get_pythons(environments, workdir=None, progress=None):
+def get_pythons(environments, workdir=None, progress=None, interpreters=()):
     """Return the Pythons of environments, which are made where need be.
 
     Args:
@@ -53,6 +60,9 @@ def get_pythons(environments, workdir=None, progress=None):
 
         progress (callable, optional):
             What is called with a line of text before a step that takes long.
+
+        interpreters (list of str, optional):
+            Pythons to make them of, before those that are found.
 
     Returns:
         dict:
@@ -70,13 +80,14 @@ def get_pythons(environments, workdir=None, progress=None):
     if missing:
         progress('Making the environments %s' % ', '.join(missing))
 
+    paths, variables = _find_interpreters(interpreters)
     output = _run([
         tox, '-m', 'tox', 'run-parallel', '--parallel', '2',
         '--parallel-no-spinner', '--notest', '--colored', 'no',
         '-c', os.path.join(HERE, 'tox.ini'),
         '--workdir', workdir, '-e', ','.join(environments),
         '--discover',
-    ] + _find_interpreters(), check=False)
+    ] + paths, check=False, **variables)
     outcomes = dict(re.findall(r'^  (py[\w-]+): (\w+)', output, re.M))
 
     for name in environments:
@@ -127,17 +138,32 @@ def _get_tox(progress):
     return python
 
 
-def _find_interpreters():
-    """Return the Pythons that virtualenv doesn't find by itself."""
+def _find_interpreters(given):
+    """Return Pythons to look at, and variables for those without the GIL."""
     pyenv = (os.environ.get('PYENV_ROOT') or
              os.path.expanduser(os.path.join('~', '.pyenv')))
 
     # A shim of pyenv's fails where its version isn't selected.
-    return [sys.executable] + sorted(
-        glob.glob(os.path.join(pyenv, 'versions', '*', 'bin', 'python')))
+    paths = sorted(glob.glob(os.path.join(pyenv, 'versions', '*', 'bin',
+                                          'python')))
+    special = [path for path in paths
+               if re.search(r'\dt(-dev)?$', path.split(os.sep)[-3])]
+    result = [path for path in [sys.executable] + paths if path not in special]
+    variables = {}
+
+    # virtualenv would take one without the GIL for any of its version.
+    for path in reversed([*given, *special]):
+        name = _run([path, '-c', _NAME]).strip()
+
+        if name.endswith('T'):
+            variables[name] = path
+        else:
+            result.insert(0, path)
+
+    return result, variables
 
 
-def _run(command, check=True):
+def _run(command, check=True, **variables):
     """Run a command, and return its output."""
     process = subprocess.run(
         command,
@@ -145,7 +171,7 @@ def _run(command, check=True):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         env=dict(os.environ, PIP_CONSTRAINT='/dev/null',
-                 PIP_DISABLE_PIP_VERSION_CHECK='1'))
+                 PIP_DISABLE_PIP_VERSION_CHECK='1', **variables))
     output = process.stdout.decode('utf-8', 'replace')
 
     if check and process.returncode:
