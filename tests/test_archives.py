@@ -1,10 +1,8 @@
 """Unit tests for djblets_backport.archives."""
 
-import io
 import os
 import shutil
 import sys
-import tarfile
 from unittest import mock
 
 from scratch import CHECKOUT, ScratchTestCase
@@ -37,21 +35,6 @@ class DownloadTests(ScratchTestCase):
                 release.filename, str(self.directory / 'output'),
                 sha256 or release.sha256)
 
-    def make_sdist(self, setup):
-        """Write an sdist with a setup.py, and return its checksum."""
-        path = str(self.links / SDIST.filename)
-
-        with tarfile.open(path, 'w:gz') as archive:
-            for name, text in (
-                    ('setup.py', setup),
-                    ('PKG-INFO', 'Metadata-Version: 1.1\nName: Djblets\n'
-                                 'Version: 0.8.13\n\nVersion: 1\n')):
-                member = tarfile.TarInfo('Djblets-0.8.13/' + name)
-                member.size = len(text)
-                archive.addfile(member, io.BytesIO(text.encode()))
-
-        return archives.get_sha256(path)
-
     def test_with_wheel(self):
         """Testing download of a wheel with no registry and with find-links"""
         archives.fetch(WHEEL)
@@ -72,22 +55,24 @@ class DownloadTests(ScratchTestCase):
         """Testing download of an sdist with no registry, which has nothing
         to build it with, and that nothing of it is run
         """
-        sha256 = self.make_sdist('open(%r, "w")\n'
-                                 % str(self.directory / 'was-run'))
+        tree = self.write('Djblets-0.8.13/PKG-INFO', (
+            b'Name: Djblets\nVersion: 0.8.13\n\nVersion: 1\n')).parent
+        self.write('Djblets-0.8.13/setup.py', b'open(%r, "w")\n'
+                   % str(self.directory / 'was-run').encode())
+        sdist = shutil.make_archive(str(self.links / tree.name), 'gztar',
+                                    str(self.directory), tree.name)
+        sha256 = archives.get_sha256(sdist)
+        shutil.rmtree(str(tree))
 
-        for env in ({}, {'PIP_ONLY_BINARY': ':all:'},
-                    {'PIP_NO_BUILD_ISOLATION': '0'},
-                    {'PIP_REQUIRE_VIRTUALENV': '1'}):
-            self.download(SDIST, sha256, **env)
+        constraints = self.write('links/constraints.txt',
+                                 b'setuptools==72.0.0\nDjblets==0.8.29\n')
+
+        for name, value in (('ONLY_BINARY', ':all:'),
+                            ('CONSTRAINT', str(constraints)),
+                            ('REQUIRE_VIRTUALENV', '1')):
+            self.download(SDIST, sha256, **{'PIP_' + name: value})
             self.assertEqual(self.get_names(), ['links', 'output'])
             self.assertEqual(self.get_names('output'), [SDIST.filename])
-
-    def test_with_constraints(self):
-        """Testing download with a company's constraints"""
-        path = self.write('constraints.txt',
-                          b'setuptools==72.0.0\nDjblets==0.8.29\n')
-        self.download(SDIST, self.make_sdist('0 / 0'),
-                      PIP_CONSTRAINT=str(path))
 
     def test_without_connection(self):
         """Testing download with a registry that can't be reached"""

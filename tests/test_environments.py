@@ -28,16 +28,6 @@ class EnvironmentsTests(ScratchTestCase):
 
         self.assertTrue(os.path.exists(python[TOOLS]))
 
-    def test_get_pythons_with_bad_index(self):
-        """Testing get_pythons with a registry that can't be reached"""
-        with mock.patch.dict(
-                os.environ, PIP_INDEX_URL='http://127.0.0.1:9/simple',
-                PIP_EXTRA_INDEX_URL='', PIP_FIND_LINKS='', PIP_RETRIES='1',
-                PIP_CONFIG_FILE=os.devnull, PIP_NO_CACHE_DIR='1'):
-            with self.assertRaisesRegex(environments.EnvironmentFailure,
-                                        r'could not be made: .*refused.*\n'):
-                environments.get_pythons([TOOLS], str(self.directory))
-
     def test_get_reason(self):
         """Testing get_reason with outputs of pip, venv and neither"""
         for output, expected in (

@@ -1,5 +1,7 @@
 """Unit tests for djblets_backport.tryout."""
 
+import os
+import sys
 from unittest import mock
 
 from scratch import ScratchTestCase
@@ -44,15 +46,21 @@ class TryOutTests(ScratchTestCase):
             self.try_out('0.8.13', script='echo Oops; exit 3')
 
     def test_without_environments(self):
-        """Testing try_out with a Python that has no venv"""
+        """Testing try_out with no venv, and with no registry"""
         python = self.write('python3', b'#!/bin/sh\n'
                             b'echo "$0: No module named venv"\nexit 1\n')
         python.chmod(0o755)
 
-        with mock.patch('sys.executable', str(python)), \
-             mock.patch.object(environments, 'get_build_dir',
-                               lambda: str(self.directory)):
-            line, = tryout.try_out(releases.find_release('6.1'), 'a.whl', b'')
+        for name, value, env, expected in (
+                ('sys.executable', str(python), {}, 'No module named venv$'),
+                ('sys.path', sys.path, {
+                    'PIP_CONFIG_FILE': os.devnull, 'PIP_FIND_LINKS': '',
+                    'PIP_INDEX_URL': 'http://127.0.0.1:9/simple',
+                    'PIP_NO_CACHE_DIR': '1', 'PIP_RETRIES': '1'},
+                 'Connection refused')):
+            with mock.patch(name, value), mock.patch.dict(os.environ, env), \
+                 mock.patch.object(environments, 'get_build_dir',
+                                   lambda: str(self.directory)):
+                line, = tryout.try_out(releases.find_release('6.1'), 'a', b'')
 
-        self.assertRegex(line, 'NOT TRIED OUT: .* failed: .*python3: '
-                               'No module named venv$')
+            self.assertRegex(line, 'NOT TRIED OUT: .* failed: .*' + expected)

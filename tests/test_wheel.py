@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-import zipfile
 from unittest import mock
 
 from scratch import ScratchTestCase
@@ -33,73 +32,58 @@ class MakeWheelTests(ScratchTestCase):
             return self.write(*wheel.make_wheel(
                 release, archive, changes if has_changes else []))
 
-    def test_names(self):
-        """Testing make_wheel with releases that have a wheel or an sdist"""
-        for version, name in (
-                ('0.8.13', 'Djblets-0.8.13%s-py2-none-any.whl'),
-                ('2.3.4', 'Djblets-2.3.4%s-py2.py3-none-any.whl'),
-                ('6.1', 'djblets-6.1%s-py3-none-any.whl')):
-            self.assertEqual(self.make(version).name, name % LOCAL)
-            self.assertEqual(self.make(version, False).name, name % '')
-
-    def test_contents(self):
+    def test_make_wheel(self):
         """Testing make_wheel with names, contents and modes of the official
         one, and with what is added to these
         """
         # All releases are a matter of minutes.
-        is_long = os.environ.get('FORWARDING_TESTS_LONG')
+        versions = (list(releases.RELEASES)
+                    if os.environ.get('FORWARDING_TESTS_LONG') else
+                    [module.releases[-1] for module in releases.MODULES])
 
-        for version in (releases.RELEASES if is_long else [
-                module.releases[-1] for module in releases.MODULES] + [
-                '0.8.13']):
+        for version in versions:
             path = self.make(version)
             archive = archives.fetch(releases.find_release(version))
-            info = '%s.dist-info/' % '-'.join(path.name.split('-')[:2])
-            self.assertIn(LOCAL, info)
-
-            expected = {name.replace(info.replace(LOCAL, ''), info): data
-                        for name, data in archive.files.items()
-                        if not name.endswith(('/metadata.json',
-                                              '/pydist.json'))}
+            name = re.match(r'(?i)(djblets-%s)%s-py[23.py]+-none-any.whl$'
+                            % (version, re.escape(LOCAL)),
+                            path.name).group(1)
+            info = '%s%s.dist-info/' % (name, LOCAL)
             line = b'\nVersion: ' + version.encode()
+
+            expected = {item.replace(name + '.dist-info/', info): data
+                        for item, data in archive.files.items()
+                        if not item.endswith(('metadata.json', 'pydist.json'))}
             expected.update(self.changed)
             expected[info + 'METADATA'] = expected[info + 'METADATA'].replace(
                 line, line + LOCAL.encode())
+            found = archives.read(str(path))
+            expected[info + 'RECORD'] = found.files[info + 'RECORD']
+            self.assertEqual(found.files, expected)
+            self.assertEqual(set(found.files[info + 'RECORD'].splitlines()), {
+                b'%s,sha256=%s,%d' % (
+                    item.encode('utf-8'), base64.urlsafe_b64encode(
+                        hashlib.sha256(data).digest()).rstrip(b'='), len(data))
+                for item, data in found.files.items()
+                if item != info + 'RECORD'
+            } | {info.encode() + b'RECORD,,'})
 
-            with zipfile.ZipFile(str(path)) as patched:
-                found = {name: patched.read(name)
-                         for name in patched.namelist()}
-                modes = {member.filename.replace(LOCAL, ''):
-                         member.external_attr >> 16
-                         for member in patched.infolist()}
-
-            record = found.pop(info + 'RECORD').decode('utf-8')
-            expected.pop(info + 'RECORD', None)
-            self.assertEqual(set(found), set(expected))
-            self.assertEqual(found, expected)
-            self.assertEqual(record, ''.join(
-                '%s,sha256=%s,%d\n' % (
-                    item, base64.urlsafe_b64encode(hashlib.sha256(
-                        data).digest()).decode().rstrip('='), len(data))
-                for item, data in found.items()) + info + 'RECORD,,\n')
-
-            for name, mode in modes.items():
+            for item, mode in found.modes.items():
                 self.assertEqual(
-                    mode, archive.modes.get(name, 0o100644),
-                    'The mode of %s in %s' % (name, version))
+                    mode, archive.modes.get(
+                        item.replace(LOCAL, ''), 0o100644),
+                    'The mode of %s in %s' % (item, version))
 
             self.assertRegex(
-                found[info + 'METADATA'].decode('utf-8'),
+                found.files[info + 'METADATA'].decode('utf-8'),
                 r'(?is)^Metadata-Version: 2.*\nRequires-Dist: Django')
             self.assertLess(path.stat().st_size,
-                            sum(map(len, found.values())) / 2)
+                            sum(map(len, found.files.values())) / 2)
 
-    def test_without_changes(self):
-        """Testing make_wheel without changes, and a release with a wheel"""
-        archive = archives.fetch(releases.find_release('6.1'))
-        found = archives.read(str(self.make('6.1', has_changes=False)))
-        self.assertEqual(set(found.files), set(archive.files))
-        self.assertEqual(found.modes, archive.modes)
+            # This is the one to go back to.
+            found = archives.read(str(self.make(version, has_changes=False)))
+            self.assertIn(name + '.dist-info/METADATA', found.files)
+            self.assertFalse(set(found.files).difference(
+                archive.files, [name + '.dist-info/RECORD']))
 
     def check_installing(self, python, version):
         """Check that a pip takes the wheel, and takes it away."""

@@ -32,18 +32,9 @@ Archive = collections.namedtuple('Archive', 'path files modes')
 
 
 def fetch(release, progress=logger.info):
-    """Return what's in the official archive of a release.
+    """Return what's in the official archive of a release, its wheel if any.
 
-    Args:
-        release (djblets_backport.releases.Release):
-            The release.
-
-        progress (callable, optional):
-            What is called with a line of text before a step that takes long.
-
-    Returns:
-        Archive:
-        What's in its wheel, or in its sdist where there's no wheel.
+    Before a download, progress is called with a line of text.
     """
     cache = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
     directory = (os.path.join(CHECKOUT, 'build', 'archives') if CHECKOUT

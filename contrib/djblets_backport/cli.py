@@ -1,8 +1,5 @@
 """The command line."""
 
-import argparse
-import contextlib
-import errno
 import hashlib
 import logging
 import os
@@ -69,6 +66,7 @@ def _build_parser(program):
         epilog='The exit status is 0 if that was done, 2 if what was asked '
                'for can\'t be done, and 1 if it failed for another reason. '
                'Nothing incomplete is ever kept.')
+    parser.set_defaults(quiet=False)
     first, *_, last = RELEASES
     parser.add_argument(
         '--version', action='version',
@@ -98,6 +96,8 @@ def _build_parser(program):
     for verb in (build, series):
         verb.add_argument('-o', '--output', default='dist', metavar='DIR',
                           help='where to write to (default: dist)')
+        verb.add_argument('-q', '--quiet', action='store_true',
+                          help='show errors only')
 
     check.add_arguments(add_verb('check', _check))
 
@@ -107,13 +107,6 @@ def _build_parser(program):
                        help='add new ones to a checkout of this')
     group.add_argument('--check', action='store_true',
                        help='tell if --update has something to do')
-
-    # This may stand before the verb or after it.
-    parser.set_defaults(quiet=False)
-
-    for part in (parser, *verbs.choices.values()):
-        part.add_argument('-q', '--quiet', action='store_true',
-                          default=argparse.SUPPRESS, help='show errors only')
 
     return parser
 
@@ -239,16 +232,10 @@ def _write(output, name, contents):
                 file_path.parent.mkdir(parents=True, exist_ok=True)
                 file_path.write_bytes(data)
 
-            # Another build may do the same meanwhile.
-            while new.exists():
-                with contextlib.suppress(FileNotFoundError):
-                    os.rename(final, tempfile.mkdtemp(dir=path))
+            if final.exists():
+                os.rename(final, os.path.join(path, 'old'))
 
-                try:
-                    os.rename(new, final)
-                except OSError as e:
-                    if e.errno != errno.ENOTEMPTY:
-                        raise
+            os.rename(new, final)
         except OSError as e:
             raise BackportError('%s cannot be written: %s'
                                 % (quote(str(final)), e.strerror))

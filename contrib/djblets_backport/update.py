@@ -81,22 +81,20 @@ def _get_words(versions):
 
 def _make_check(modules, releases):
     """Return what is generated of check.py."""
-    text, patched = 'MODULES = (\n', {}
+    text, patched = 'MODULES = {\n', {}
 
     for module in modules:
         files = fetch(releases[module.releases[0]]).files
         source = get_changes(files, module)[0].files[MODULE_PATH]
         patched[get_blob_id(normalize(source))] = (
             'siteconfig' if 'siteconfig' in module.defects else '')
-        defects = "'\n           '".join(
-            line + ' ' for line in textwrap.wrap(' '.join(module.defects), 62))
-        text += "    Module('%s', '%s',\n           '%s'),\n" % (
-            module.blob_id, _get_words(module.releases), defects.rstrip())
+        text += "    '%s': ('%s', '''\n%s'''),\n" % (
+            module.blob_id, _get_words(module.releases), textwrap.fill(
+                ' '.join(module.defects), 75, initial_indent=' ' * 8,
+                subsequent_indent=' ' * 8, break_on_hyphens=False))
 
-    return text + (
-        ")\n\n#: These with the series, and what's left without its change of "
-        'siteconfig.\nPATCHED = {\n%s}\n' % ''.join(
-            "    '%s': '%s',\n" % item for item in patched.items()))
+    return text + '}\nPATCHED = {\n%s}\n' % ''.join(
+        "    '%s': '%s',\n" % item for item in patched.items())
 
 
 def _make_table(releases):
