@@ -1,0 +1,39 @@
+"""Tests of what README and its neighbours say, and of how they say it."""
+
+import difflib
+import re
+import unittest
+
+import docutils.core
+from scratch import CHECKOUT
+
+from djblets_backport import archives, releases, series
+from djblets_backport.check import MODULE_PATH
+
+
+class ReadmeTests(unittest.TestCase):
+    """Tests of README, HACKING and NEWS."""
+
+    def test_markup(self):
+        """Testing README, HACKING and NEWS as reStructuredText"""
+        for name in ('README', 'HACKING', 'NEWS'):
+            docutils.core.publish_string(
+                (CHECKOUT / name).read_text(), writer_name='null',
+                settings_overrides={'halt_level': 1, 'report_level': 5})
+
+    def test_sizes(self):
+        """Testing README's sizes of the change with all modules"""
+        rows = re.findall(r'(?m)^[\d.]+\S.* (\+\d+, -\d+)(?:  .*)?$',
+                          (CHECKOUT / 'README').read_text())
+        sizes = []
+
+        for module in releases.MODULES:
+            files = archives.fetch(
+                releases.RELEASES[module.releases[-1]]).files
+            change = series.get_changes(files, module)[0]
+            diff = [line[:1] for line in list(difflib.unified_diff(
+                files[MODULE_PATH].decode().splitlines(),
+                change.files[MODULE_PATH].decode().splitlines()))[2:]]
+            sizes.append('+%d, -%d' % (diff.count('+'), diff.count('-')))
+
+        self.assertEqual(rows, sizes)
