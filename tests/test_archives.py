@@ -68,8 +68,7 @@ class DownloadTests(ScratchTestCase):
                                  b'setuptools==72.0.0\nDjblets==0.8.29\n')
 
         for name, value in (('ONLY_BINARY', ':all:'),
-                            ('CONSTRAINT', str(constraints)),
-                            ('REQUIRE_VIRTUALENV', '1')):
+                            ('CONSTRAINT', str(constraints))):
             self.download(SDIST, sha256, **{'PIP_' + name: value})
             self.assertEqual(self.get_names(), ['links', 'output'])
             self.assertEqual(self.get_names('output'), [SDIST.filename])

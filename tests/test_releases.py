@@ -1,5 +1,7 @@
 """Unit tests for djblets_backport.releases."""
 
+from shlex import quote
+
 from scratch import ScratchTestCase
 
 from djblets_backport import BadInput, releases
@@ -34,23 +36,16 @@ class ReleasesTests(ScratchTestCase):
     def test_find_release_with_bad_versions(self):
         """Testing find_release with what is no final release"""
         first, *_, last = releases.RELEASES
-        able = 'the final releases from %s to %s' % (first, last)
-        newer = able + ' ("releases --update" adds newer ones)'
+        newer = ' ("releases --update" adds newer ones)'
 
-        for version, kind, what in (
-                ('5.0.0', '5.0.0 is no known release', '5.0'),
-                ('4.0beta1', '4.0beta1 is a pre-release', '4.0'),
-                ('5.3rc2', '5.3rc2 is a pre-release', able),
-                ('0.8.11', '0.8.11 is older than any with the module', able),
-                ('0.8.1', '0.8.1 is older than any with the module', able),
-                ('0.7', '0.7 is older than any with the module', able),
-                ('0.8.99', '0.8.99 is no known release', able),
-                ('99.0', '99.0 is no known release', newer),
-                ('', "'' is no version", able),
-                ('a b', "'a b' is no version", able),
-                ('../x', '../x is no version', able)):
+        for version, hint in (
+                ('5.0.0', '; 5.0 is one'), ('4.0beta1', '; 4.0 is one'),
+                ('5.3rc2', ''), ('0.8.11', ''), ('0.7', ''), ('0.8.99', ''),
+                ('99.0', newer), ('', ''), ('a b', ''), ('../x', '')):
             with self.assertRaises(BadInput) as context:
                 releases.find_release(version)
 
-            self.assertEqual(str(context.exception),
-                             '%s; what can be patched is %s' % (kind, what))
+            self.assertEqual(
+                str(context.exception),
+                '%s is none of the final releases from %s to %s%s'
+                % (quote(version), first, last, hint))

@@ -14,11 +14,6 @@ import sys
 __legacy__ = sys.modules[__name__]
 
 
-def get_requires_for_build_wheel(config_settings=None):
-    """Return what a build needs, which is nothing."""
-    return []
-
-
 def prepare_metadata_for_build_wheel(directory, config_settings=None):
     """Write the name and the version, and return where in the directory."""
     with open('PKG-INFO', encoding='utf-8') as fp:

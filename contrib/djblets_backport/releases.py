@@ -91,24 +91,18 @@ def find_release(version):
         return RELEASES[version]
 
     first, *_, last = RELEASES
-    numbers, end = re.match(r'((?:\d+\.)*\d+)?(.*)', version).groups()
-    near = re.sub(r'(\.0)+$', '', numbers or '')
-    able = 'the final releases from %s to %s' % (first, last)
+    numbers = re.match(r'(\d+(\.\d+)*)?', version).group()
+    near = re.sub(r'(\.0)+$', '', numbers)
+    near = [name for name in (near, near + '.0') if name in RELEASES]
+    hint = ''
 
-    if not numbers or parse_version(numbers) < parse_version(first):
-        kind = 'older than any with the module' if numbers else 'no version'
-    elif re.match('[-_.]?(a|b|c|rc|dev|pre)', end):
-        kind = 'a pre-release'
-    else:
-        kind = 'no known release'
-
-    if near in RELEASES or near + '.0' in RELEASES:
-        able = near if near in RELEASES else near + '.0'
+    if near:
+        hint = '; %s is one' % near[0]
     elif numbers and parse_version(numbers) > parse_version(last):
-        able += ' ("releases --update" adds newer ones)'
+        hint = ' ("releases --update" adds newer ones)'
 
-    raise BadInput('%s is %s; what can be patched is %s'
-                   % (quote(version), kind, able))
+    raise BadInput('%s is none of the final releases from %s to %s%s'
+                   % (quote(version), first, last, hint))
 
 
 def find_module(source):
