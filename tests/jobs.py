@@ -30,6 +30,10 @@ STRESS = os.path.join(TESTS, 'stress.py')
 OLDEST, NEWEST = HARD = ('0.8.13', '6.1')
 BROKEN = (OLDEST, '0.8.14', '4.0')
 
+#: Djblets' own suite is run on these, as they are and with the series, in the
+#: environments for it.
+SUITES = {OLDEST: 'py27-django16'}
+
 #: The environment for the tests of the tool and for the linters.
 TOOLS = 'py%d%d-tools' % sys.version_info[:2]
 
@@ -159,11 +163,11 @@ def _get_all_jobs(options):
 
 def _get_hard_jobs(version, nose_args):
     """Generate the jobs that put a module of the series to the test."""
-    if version == OLDEST and not nose_args:
+    if version in SUITES and not nose_args:
         released, patched = [
             Job(kind, 'own suite of %s, %s' % (version, tree),
-                find_release(version).environments,
-                [OWN_SUITE, TREE] + NOSE_XUNIT, [(version, tree)])
+                [SUITES[version]], [OWN_SUITE, TREE] + NOSE_XUNIT,
+                [(version, tree)])
             for kind, tree in (('baseline', 'released'), ('tests', 'patched'))
         ]
         patched.baseline = released
