@@ -4,6 +4,7 @@ Nothing is made here. What can be run in any environment of a release has them
 all, and is run in the first one that this machine can have.
 """
 
+import collections
 import dataclasses
 import glob
 import os
@@ -67,7 +68,7 @@ class Job:
     #: The arguments for the environment's Python.
     command: list
 
-    #: The trees, as :py:func:`trees.get_tree` has them. It's run on the first.
+    #: The trees, as tuples of a release and a kind. It's run on the first.
     trees: list = ()
 
     #: The job whose failures are none of this one.
@@ -92,18 +93,21 @@ def get_jobs(options):
     there = []
 
     if options.files:
-        jobs = [
-            job for path in options.files for job in _get_file_jobs(
-                path, [options.release] if options.release else HARD,
-                options.nose)
-        ]
+        versions = [options.release] if options.release else HARD
+        jobs = [job for path in options.files
+                for job in _get_file_jobs(path, versions, options.nose)]
     elif options.schedules:
-        there = sorted({name for variant in VARIANTS + LATER_VARIANTS
-                        for name in variant.caught_by})
+        releases = collections.defaultdict(set)
+
+        for variant in VARIANTS + LATER_VARIANTS:
+            for name in variant.caught_by:
+                releases[name].add(options.release or variant.release)
+
+        there = sorted(releases)
         jobs = [
             _get_schedules(version, options.long,
                            ['--scenario', options.schedules])
-            for version in _get_versions(options.schedules, options.release)
+            for version in releases[options.schedules]
         ]
     elif options.control or options.record:
         there = [job.name for job in _get_controls([])]
@@ -241,14 +245,6 @@ def _get_file_jobs(path, versions, nose_args):
     else:
         raise BadInput('%s has no tests to be run by itself; --release runs '
                        'those of the series' % path)
-
-
-def _get_versions(scenario, version):
-    """Return the releases on which to explore a scenario's schedules."""
-    variants = [variant for variant in VARIANTS + LATER_VARIANTS
-                if scenario in variant.caught_by]
-
-    return {version or variant.release for variant in variants}
 
 
 def _get_schedules(version, is_long, args=(), kind='patched'):

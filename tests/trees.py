@@ -1,4 +1,9 @@
-"""Writes releases to directories that can be put on Python's path."""
+"""Writes releases to directories that can be put on Python's path.
+
+A tree has a release as it is (its kind is ``released``), with the tests of the
+series alone (``control``), with all of the series (``patched``), or with the
+broken variant that it's named after.
+"""
 
 import os
 import shutil
@@ -17,34 +22,12 @@ from djblets_backport.releases import find_release  # noqa: E402
 
 
 def get_tree(version, kind):
-    """Return the path of a tree.
-
-    Args:
-        version (str):
-            The release.
-
-        kind (str):
-            Whether it's the release as it is (``released``), with the tests
-            of the series alone (``control``), with all of the series
-            (``patched``), or with the broken variant of that name.
-
-    Returns:
-        str:
-        The path.
-    """
+    """Return the path of a release's tree of that kind."""
     return os.path.join(get_build_dir(), 'trees', version, kind)
 
 
 def make_trees(version, kinds):
-    """Write a release.
-
-    Args:
-        version (str):
-            The release.
-
-        kinds (set of str):
-            The kinds of trees, as for :py:func:`get_tree`.
-    """
+    """Write a release's trees of those kinds (a set)."""
     release = find_release(version)
     files = archives.fetch(release, progress=print).files
     patched = dict(files)
