@@ -48,7 +48,7 @@ class SeriesTests(ScratchTestCase):
     def run_in_tree(self, *args, **env):
         """Run a program in the tree, and return its output."""
         if shutil.which(args[0]) is None:
-            self.skipTest('needs ' + args[0].replace('build', ''))
+            self.skipTest('needs: ' + args[0].replace('build', ''))
 
         env = dict(os.environ, HOME=str(self.directory), LC_ALL='C', **env)
         process = subprocess.run(args, cwd=str(self.tree), env=env,
