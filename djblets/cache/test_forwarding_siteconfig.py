@@ -7,7 +7,7 @@ import unittest
 
 import django
 from django.conf import settings
-from django.contrib.sites.models import SITE_CACHE, Site
+from django.contrib.sites import models as sites
 from django.core import cache as django_cache
 from django.core.cache.backends.locmem import LocMemCache
 from django.test.utils import override_settings
@@ -48,10 +48,11 @@ class SiteConfigCacheTests(unittest.TestCase):
             has_stored.wait(TIMEOUT)
             results.append(names + [django_cache.cache.get('name')])
 
-        # A site that was looked up before needs no database.
-        site = Site(pk=settings.SITE_ID, domain='example.com', name='Example')
-        SITE_CACHE[site.pk] = site
-        self.addCleanup(Site.objects.clear_cache)
+        # A site that was looked up before needs no database. To clear that
+        # cache, Django puts another dictionary in its place.
+        site = sites.Site(pk=settings.SITE_ID, domain='example.com')
+        sites.SITE_CACHE[site.pk] = site
+        self.addCleanup(sites.Site.objects.clear_cache)
 
         # Each of the backends knows its own name.
         for name in ('A', 'B'):
