@@ -36,10 +36,12 @@ class MakeWheelTests(ScratchTestCase):
         """Testing make_wheel with names, contents and modes of the official
         one, and with what is added to these
         """
-        # All releases are a matter of minutes.
-        versions = (list(releases.RELEASES)
-                    if os.environ.get('FORWARDING_TESTS_LONG') else
-                    [module.releases[-1] for module in releases.MODULES])
+        # All are a matter of minutes: else one that only has an sdist, one
+        # with a file that's executable, and the newest.
+        versions = ['0.8.13', '1.0.18', list(releases.RELEASES)[-1]]
+
+        if os.environ.get('FORWARDING_TESTS_LONG'):
+            versions = list(releases.RELEASES)
 
         for version in versions:
             path = self.make(version)
@@ -100,7 +102,8 @@ class MakeWheelTests(ScratchTestCase):
                 (False, ''), (True, '+forwarding.1'), (True, LOCAL),
                 (False, '', '-U', '--force-reinstall')):
             path = self.make(version, has_changes, local)
-            run_python('-m', 'pip', 'install', '--no-deps', str(path), *args)
+            run_python('-m', 'pip', 'install', '--no-deps', '--no-compile',
+                       str(path), *args)
             self.assertRegex(run_python('-m', 'pip', 'list'),
                              r'(?i)djblets [ (]*%s%s[\s)]'
                              % (version, re.escape(local)))
