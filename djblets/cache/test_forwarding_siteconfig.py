@@ -43,10 +43,13 @@ class SiteConfigCacheTests(unittest.TestCase):
         """Testing apply_django_settings with cache backend and eight threads
         """
         def access():
-            names = [django_cache.cache.get('name')]
-            has_loaded.release()
+            try:
+                name = django_cache.cache.get('name')
+            finally:
+                has_loaded.release()
+
             has_stored.wait(TIMEOUT)
-            results.append(names + [django_cache.cache.get('name')])
+            results.append((name, django_cache.cache.get('name')))
 
         # A site that was looked up before needs no database. To clear that
         # cache, Django puts another dictionary in its place.
@@ -79,4 +82,4 @@ class SiteConfigCacheTests(unittest.TestCase):
         for thread in threads:
             thread.join(TIMEOUT)
 
-        self.assertEqual(results, [['A', 'B']] * 8)
+        self.assertEqual(results, [('A', 'B')] * 8)
