@@ -1,111 +1,105 @@
-"""Review Board in environments, with Djblets as its users install it.
+"""What users install: what is built here, and Review Boards with that."""
 
-There is an environment for each pair of a Review Board and a Djblets: the
-official release, or the patched wheel that ``backport build`` makes.
-"""
-
+import collections
 import functools
-import hashlib
-import os
+import re
 import shutil
 import sys
+import zipfile
 from pathlib import Path
 
-from evidence.progress import CONTRIB, DIRECTORY, call, say
+from djblets_backport.environments import describe_missing, get_pythons
+from evidence.program import CONTRIB, DIRECTORY, Failure, announce, call
 
 
 MODULE = 'djblets/cache/forwarding_backend.py'
 
-_PYENV = Path(os.environ.get('PYENV_ROOT', Path.home() / '.pyenv'))
-
-#: The Review Boards: their Python, the cache backend that their settings form
-#: chooses, and what else they're installed with: the newest that works.
-RELEASES = {
-    '2.0.16': ('2.7', 'MemcachedCache', '''
-        Django==1.6.11 Markdown==2.4.1 Pillow==6.2.2 Pygments==2.5.2
-        django-evolution==0.7.8 django-haystack==2.4.1 django-pipeline==1.3.27
-        feedparser==5.2.1 futures==3.4.0 gunicorn==19.10.0 paramiko==1.18.5
-        python-memcached==1.59 setuptools<45'''),
-    '4.0': ('2.7', 'MemcachedCache', '''
-        Django==1.11.29 django-multiselectfield==0.1.12 gunicorn==19.10.0
-        python-memcached==1.59'''),
-    '6.0': ('3.11', 'PyMemcacheCache', '''
-        Django==3.2.25 gunicorn==23.0.0 paramiko==3.5.1 pymemcache==4.0.0
-        setuptools==80.9.0'''),
-    '8.1': ('3.11', 'PyMemcacheCache', '''
-        Django==4.2.30 gunicorn==23.0.0 pymemcache==4.0.0
-        setuptools==80.9.0'''),
+#: The Review Boards, and the environments that have them.
+REVIEW_BOARDS = {
+    '2.0.16': 'py27-reviewboard20',
+    '4.0': 'py27-reviewboard40',
+    '6.0': 'py311-reviewboard60',
+    '8.1': 'py311-reviewboard81',
 }
+
+#: The official wheel of a release, the patched one, and the series.
+Build = collections.namedtuple('Build', 'official patched patches')
 
 
 class Installation:
     """A Review Board with a Djblets, in an environment of its own."""
 
-    def __init__(self, release, version, patched=False, swapped=None):
-        """Install them, unless that was done before.
+    def __init__(self, release, wheel, replacement=None):
+        """Copy the Review Board's environment, and install a wheel there.
 
-        The module of another release can be swapped in, where Review Board
-        doesn't accept that release itself.
+        The module can be replaced by that of a release that the Review Board
+        itself doesn't accept.
         """
-        python, backend, requirements = RELEASES[release]
-        self.backend = 'django.core.cache.backends.memcached.%s' % backend
-        djblets = 'Djblets===%s' % version
         self.release = release
-        self.title = version + (" with %s's file" % swapped if swapped else '')
+        self.djblets = wheel.name.split('-')[1]
 
-        if patched:
-            wheel = build(version)
-            djblets = '%s#sha256=%s' % (wheel.as_uri(), _get_hash(wheel))
-            self.title = wheel.name.split('-')[1]
+        if replacement:
+            self.djblets += " with %s's file" % replacement
 
-        self.name = 'Review Board %s, Djblets %s' % (release, self.title)
-        directory = DIRECTORY / 'env' / release / (swapped or self.title)
-        self.python = make_environment(
-            directory, self.name,
-            ['ReviewBoard==' + release, *requirements.split(), djblets],
-            'virtualenv', '--clear', '--pip=embed', '--setuptools=embed',
-            '--wheel=embed', *('--python=%s' % path for path in (
-                python, *_PYENV.glob('versions/%s.*/bin/python' % python))))
-        self.module = next(directory.glob('lib/python*/site-packages/' +
-                                          MODULE))
+        self.name = 'Review Board %s, Djblets %s' % (release, self.djblets)
+        announce('Installing %s' % self.name)
+        self.directory = DIRECTORY / 'installed' / re.sub(
+            r'[^\w.+]+', '-', '%s %s' % (release, self.djblets))
+        shutil.rmtree(self.directory, ignore_errors=True)
+        shutil.copytree(_get_environment(release), self.directory,
+                        symlinks=True)
+        self.python = self.directory / 'bin' / 'python'
+        call(self.python, '-m', 'pip', 'install', '--no-deps',
+             '--force-reinstall', wheel)
+        self.module = next(self.directory.glob('lib/python*/site-packages/' +
+                                               MODULE))
 
-        if swapped:
-            call(self.python, '-m', 'pip', 'install', '--no-deps', '--upgrade',
-                 '--target', directory / 'swapped', 'Djblets===' + swapped)
-            shutil.copy(directory / 'swapped' / MODULE, self.module)
+        if replacement:
+            with zipfile.ZipFile(build(replacement).official) as archive:
+                self.module.write_bytes(archive.read(MODULE))
 
-        self.sha256 = _get_hash(self.module)
-
-
-def make_environment(directory, name, packages, *create):
-    """Return the Python of an environment, which is made if it isn't there."""
-    python = directory / 'bin' / 'python'
-    made = directory / 'made-of.txt'
-
-    if not made.exists() or made.read_text() != ' '.join(packages):
-        say('Installing %s' % name)
-        call(sys.executable, '-m', *create, directory)
-        call(python, '-m', 'pip', 'install', *packages)
-        made.write_text(' '.join(packages))
-
-    return python
+            # Python 2.7 takes a compiled file of the same second for current.
+            call(self.python, '-m', 'py_compile', self.module)
 
 
-def get_pair(release, version):
-    """Return the installations of a release of Djblets and of its series."""
-    return [Installation(release, version, item) for item in (False, True)]
+def install_pair(release, version):
+    """Return a Review Board with a Djblets, and one with its series."""
+    return [Installation(release, wheel) for wheel in build(version)[:2]]
 
 
 @functools.lru_cache(None)
 def build(version):
-    """Return the path of a release's patched wheel, beside its series."""
-    dist = DIRECTORY / 'dist'
-    say('./contrib/backport build %s' % version)
-    call(sys.executable, CONTRIB / 'backport', 'build', version, '-o', dist)
+    """Return the paths of what is built for a release.
 
-    return next(dist.glob('%s/*.whl' % version))
+    A build is kept until something in the checkout is newer.
+    """
+    directory = DIRECTORY / 'dist' / version
+    sources = [path for name in ('contrib/djblets_backport', 'djblets')
+               for path in CONTRIB.parent.joinpath(name).rglob('*.*')]
+
+    if not directory.exists() or directory.stat().st_mtime < max(
+            path.stat().st_mtime for path in sources):
+        announce('./contrib/backport build %s' % version)
+        call(sys.executable, CONTRIB / 'backport', 'build', version, '-o',
+             directory.parent)
+
+    patched, = directory.glob('*+*.whl')
+    official, = directory.glob('unpatched/*.whl')
+
+    return Build(official, patched, sorted(directory.glob('*.patch')))
 
 
-def _get_hash(path):
-    """Return the SHA-256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def _get_environment(release):
+    """Return the path of the environment of a Review Board."""
+    python = _get_pythons()[REVIEW_BOARDS[release]]
+
+    if not python:
+        raise Failure(describe_missing(REVIEW_BOARDS[release]))
+
+    return Path(python).parent.parent
+
+
+@functools.lru_cache(None)
+def _get_pythons():
+    """Return the Pythons of all environments with a Review Board."""
+    return get_pythons(list(REVIEW_BOARDS.values()), progress=announce)

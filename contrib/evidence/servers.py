@@ -1,6 +1,6 @@
 """Sites of Review Board, and the servers that they need, on loopback."""
 
-import collections
+import hashlib
 import json
 import os
 import shutil
@@ -11,21 +11,19 @@ import port_for
 from mirakuru import HTTPExecutor, TCPExecutor
 from pymemcache.client.base import Client
 
-from evidence.progress import CONTRIB, DIRECTORY, Failure, call, say, show
+from evidence.program import (CONTRIB, DIRECTORY, PATIENCE, Failure, announce,
+                              call, show_progress)
 
-
-#: How many processes have reported a module, by what it should be.
-REPORTED = collections.Counter()
 
 #: What a site has.
 NUM_USERS = 16
 NUM_REVIEW_REQUESTS = 40
 PASSWORD = 'only-on-loopback'
 
-_SERVED = CONTRIB / 'evidence' / 'served'
+_HERE = CONTRIB / 'evidence' / 'served'
 
 # mirakuru would wait forever for an answer to a first request.
-socket.setdefaulttimeout(60)
+socket.setdefaulttimeout(PATIENCE)
 
 
 class Memcached(TCPExecutor):
@@ -34,12 +32,12 @@ class Memcached(TCPExecutor):
     def __init__(self):
         port = port_for.select_random()
         self.address = '127.0.0.1:%d' % port
-        self.client = Client(self.address, timeout=10)
+        self.client = Client(self.address, timeout=PATIENCE)
 
         # Run by root, it wants to be told that it's meant.
         super().__init__(['memcached', '-l', '127.0.0.1', '-p', str(port),
                           '-U', '0', '-u', 'root'], '127.0.0.1', port,
-                         timeout=60)
+                         timeout=PATIENCE)
 
 
 class Site:
@@ -48,7 +46,7 @@ class Site:
     def __init__(self, installation, address):
         """Make the site, with the address of its cache, and populate it."""
         self.installation = installation
-        self.directory = DIRECTORY / ('site-%s' % installation.release)
+        self.directory = DIRECTORY / 'sites' / installation.release
         self.environ = {'DJANGO_SETTINGS_MODULE': 'reviewboard.settings',
                         'HOME': str(self.directory / 'data'),
                         'PYTHONPATH': str(self.directory / 'conf'),
@@ -60,8 +58,9 @@ class Site:
         if installation.release == '2.0.16':
             args += ['--web-server-type=apache', '--python-loader=wsgi']
 
-        say('Making a site of Review Board %s' % installation.release)
+        announce('Making a site of Review Board %s' % installation.release)
         shutil.rmtree(self.directory, ignore_errors=True)
+        self.directory.parent.mkdir(exist_ok=True)
 
         # The list of sites would be in /etc otherwise.
         call(installation.python, installation.python.with_name('rb-site'),
@@ -72,79 +71,78 @@ class Site:
 
         # A thread otherwise gives up when it has waited for five seconds.
         with open(self.directory / 'conf' / 'settings_local.py', 'a') as fp:
-            fp.write("\nDATABASES['default']['OPTIONS'] = {'timeout': 30}\n")
+            fp.write("\nDATABASES['default']['OPTIONS'] = {'timeout': %d}\n"
+                     % PATIENCE)
 
         self.change('populate', NUM_USERS, NUM_REVIEW_REQUESTS, PASSWORD)
 
     def change(self, function, *args):
         """Call one of the functions in ``served/acceptance_site.py``."""
-        call(self.installation.python, _SERVED / 'acceptance_site.py',
+        call(self.installation.python, _HERE / 'acceptance_site.py',
              function, *args, **self.environ)
-
-    def set_cache(self, *addresses):
-        """Store the addresses of the cache servers."""
-        self.change('set_cache', self.installation.backend, *addresses)
 
 
 class Server(HTTPExecutor):
     """gunicorn with a site."""
 
-    def __init__(self, site, installation, name, workers=2, threads=4):
+    def __init__(self, site, installation, name, num_processes=2,
+                 num_threads=4):
         """Prepare for serving a site with an installation."""
-        say('Serving %s, %d x %d threads' % (installation.name, workers,
-                                             threads))
-        python = installation.python
-        port = port_for.select_random()
-        path = DIRECTORY / '-'.join((name, *python.parts[-4:-2]))
-        self.root = 'http://127.0.0.1:%d' % port
+        announce('Serving %s, %d x %d threads' % (
+            installation.name, num_processes, num_threads))
         self.installation = installation
-        self.workers = workers
-        self.num_threads = workers * threads
+        self.num_processes = num_processes
+        self.num_threads = num_processes * num_threads
+        port = port_for.select_random()
+        self.root = 'http://127.0.0.1:%d' % port
+        path = installation.directory / name
+        self._fp = open('%s.jsonl' % path, 'wb+')
         self._records = []
         self._unread = b''
-        self._fp = open('%s.jsonl' % path, 'wb+')
 
         if (site.directory / 'venv').is_symlink():
             # Review Board 6 and newer take their packages from there.
             (site.directory / 'venv').unlink()
-            (site.directory / 'venv').symlink_to(python.parent.parent)
+            (site.directory / 'venv').symlink_to(installation.directory)
 
         # The working directory comes first on gunicorn's sys.path, so there
         # must be no Djblets in it. A connection would stay with a process.
         super().__init__(
-            [str(python), str(python.with_name('gunicorn')),
+            [str(installation.python),
+             str(installation.python.with_name('gunicorn')),
              '--bind', '127.0.0.1:%d' % port, '--worker-class', 'gthread',
-             '--workers', str(workers), '--threads', str(threads),
-             '--keep-alive', '0', '--timeout', '120', '--graceful-timeout',
-             '10', '--capture-output', '--log-file', '%s.log' % path,
+             '--workers', str(num_processes), '--threads', str(num_threads),
+             '--keep-alive', '0', '--timeout', '0', '--graceful-timeout', '10',
+             '--capture-output', '--log-file', '%s.log' % path,
              'acceptance_application:application'],
-            self.root + '/api/info/', method='GET', cwd=str(_SERVED),
+            self.root + '/api/info/', method='GET', cwd=str(_HERE),
             envvars=dict(site.environ, ACCEPTANCE_RECORDS=self._fp.name),
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=120)
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            timeout=PATIENCE)
 
     def after_start_check(self):
         """Return whether each process has answered a request well.
 
         The first one sets a process up, and others at the same time may fail.
         """
-        show('Starting %d processes' % self.workers)
+        show_progress('Starting %d processes' % self.num_processes)
 
-        return super().after_start_check() and self.workers == len({
+        return super().after_start_check() and self.num_processes == len({
             request['pid'] for request in self.get_requests()
             if request['status'] < 500})
 
     def __exit__(self, exc_type, *args):
         """Stop it, and check which module was imported."""
         super().__exit__(exc_type, *args)
-        expected = [os.path.realpath(self.installation.module),
-                    self.installation.sha256]
-        modules = [record['module'] for record in self.get_records()
-                   if 'module' in record]
-        REPORTED[self.installation.name, expected[1]] += len(modules)
+        module = self.installation.module
+        expected = [os.path.realpath(module),
+                    hashlib.sha256(module.read_bytes()).hexdigest()]
+        served = [record['module'] for record in self.get_records()
+                  if 'module' in record]
 
-        if exc_type is None and modules != [expected] * self.workers:
+        if exc_type is None and served != [expected] * self.num_processes:
             raise Failure('Processes have imported %s, rather than %s'
-                          % (modules, expected))
+                          % (served, expected))
 
     def get_records(self):
         """Return what the processes have recorded."""
@@ -162,4 +160,4 @@ class Server(HTTPExecutor):
         configured = {request['pid']: request['configured']
                       for request in self.get_requests()}
 
-        return [*configured.values()] == [addresses] * self.workers
+        return [*configured.values()] == [addresses] * self.num_processes

@@ -3,104 +3,86 @@
 That release resets the cache on every request. So the threads soon find that
 the forwarding backend of Djblets 0.8.13 has no backend. What's counted as the
 report is an HTTP 500 with the AttributeError about None from that very module.
+The modules are served side by side, and the requests are API calls, which are
+short, until the evidence is enough. The p is Fisher's, one-sided, times the
+number of rounds after which it's looked at.
 """
 
-import collections
 import contextlib
+import math
 
-from scipy.stats import fisher_exact
-
-from evidence.installation import MODULE, Installation, get_pair
-from evidence.load import Load
-from evidence.page import Check
-from evidence.servers import Memcached, Server, Site
-
-
-NUM_THREADS = 16
-
-#: The least number of requests is sent in rounds. With too little evidence
-#: after that, as many follow, up to so many times.
-NUM_ROUNDS = 4
-MAX_LOOKS = 3
+from evidence.installation import MODULE, Installation, build, install_pair
+from evidence.report import Check, Result
+from evidence.servers import Memcached, Site
+from evidence.trial import URLS, Trial
 
 
-class _Case:
-    """What comes of one installation."""
-
-    def __init__(self, server):
-        self.name = 'Djblets %s' % server.installation.title
-        self.server = server
-        self.load = Load(server, NUM_THREADS)
-        self.connections = 0
-
-    def send(self, number, cache, what):
-        """Send requests, and sort out all errors so far."""
-        before = cache.client.stats()[b'total_connections']
-
-        with self.load:
-            self.load.wait(number, '%s, %s' % (what, self.name))
-
-        self.connections += (cache.client.stats()[b'total_connections'] -
-                             before)
-        self.requests = self.server.get_requests()
-        self.start = self.requests[0]['start']
-        self.other = collections.Counter({'no answer': self.load.unanswered})
-
-        for request in self.requests:
-            others = [error for error, path in request['errors']
-                      if request['status'] != 500 or
-                      not path.endswith(MODULE) or
-                      not error.startswith("AttributeError: 'NoneType'")]
-            request['mark'] = len(others) < len(request['errors'])
-            self.other.update(error[:60] for error in others)
-
-        self.reported = sum(request['mark'] for request in self.requests)
-        self.found = '%d of %d' % (self.reported, len(self.requests))
+#: How many requests a round has for each module, and when it's enough.
+ROUND_REQUESTS = 500
+MAX_ROUNDS = 20
+MAX_P = 0.001
 
 
-def run(options):
-    """Put load on Review Board with each module, in rounds."""
-    installations = [Installation('2.0.16', '0.8.29', swapped='0.8.13'),
-                     *get_pair('2.0.16', '0.8.29')]
+def run():
+    """Put load on Review Board with each module."""
+    installations = [
+        Installation('2.0.16', build('0.8.29').official, '0.8.13'),
+        *install_pair('2.0.16', '0.8.29'),
+    ]
 
     with contextlib.ExitStack() as stack:
         cache = stack.enter_context(Memcached())
         site = Site(installations[0], cache.address)
-        cases = [
-            _Case(stack.enter_context(Server(site, item, 'race', 1,
-                                             NUM_THREADS)))
-            for item in installations
+        trials = [
+            stack.enter_context(Trial(
+                site, installation, 'race', num_processes=1, num_threads=16,
+                urls=[url for url in URLS if url.startswith('/api/')]))
+            for installation in installations
         ]
-        old, _, series = cases
+        swapped, released, patched = trials
 
-        for i in range(NUM_ROUNDS * MAX_LOOKS):
-            for case in cases:
-                case.send(-(-options.requests // NUM_ROUNDS), cache,
-                          'Round %d' % (i + 1))
+        for i in range(1, MAX_ROUNDS + 1):
+            for trial in trials:
+                trial.wait(
+                    i * ROUND_REQUESTS - len(trial.get_requests()),
+                    'Round %d, %s' % (i, trial.name))
+                trial.sort_errors(_is_reported)
 
-            p = MAX_LOOKS * fisher_exact(
-                [[case.reported, len(case.requests) - case.reported]
-                 for case in (old, series)])[1]
+            p = MAX_ROUNDS * _get_p(*swapped.count(), *patched.count())
 
-            if i % NUM_ROUNDS == NUM_ROUNDS - 1 and p < 0.01:
+            if p < MAX_P:
                 break
 
-    shown = p < 0.01 and old.reported > series.reported
+    shown = p < MAX_P
     checks = [
-        Check("The report shows with 0.8.13's file and not as often with the "
-              'series (Fisher, p times %d looks < 0.01)' % MAX_LOOKS,
-              '%s against %s, p = %.1g' % (old.found, series.found, p),
-              shown or None),
-        *(Check('It never shows with %s' % case.name, case.found,
-                not case.reported if shown else None) for case in cases[1:]),
-        Check('There is no other error with the series',
-              sum(series.other.values()), not any(series.other.values())),
+        Check("The report shows with 0.8.13's file, and less often with the "
+              'series (p < %s)' % MAX_P,
+              '%d of %d against %d of %d, p = %.1g' % (
+                  *swapped.count(), *patched.count(), p),
+              shown),
+        *(Check('It never shows: %s' % trial.name,
+                '%d of %d' % trial.count(), shown and not trial.count()[0])
+          for trial in (released, patched)),
+        Check('There is no other error: %s' % patched.name,
+              sum(patched.others.values()), not patched.others),
     ]
 
-    return (['', 'As reported', 'Other errors', 'Connections a request'],
-            [[case.name, case.found, ', '.join(
-                '%d %s' % (number, name) for name, number in
-                case.other.items()),
-              '%.2f' % (case.connections / len(case.requests))]
-             for case in cases], checks,
-            (cases, ('is well', 'fails as reported'), 'the start'))
+    return Result(
+        ['Installation', 'As reported', 'Other errors'],
+        [trial.make_row('%d of %d' % trial.count()) for trial in trials],
+        checks, trials, ('is well', 'fails as reported', 'the start'))
+
+
+def _is_reported(request, text, path):
+    """Return whether an error is the reported one."""
+    return (request['status'] == 500 and path.endswith(MODULE) and
+            text.startswith("AttributeError: 'NoneType'"))
+
+
+def _get_p(failed, number, other_failed, other_number):
+    """Return how probable it is that chance puts as many failures first."""
+    return sum(
+        math.comb(number, i) *
+        math.comb(other_number, failed + other_failed - i)
+        for i in range(failed, failed + other_failed + 1)
+    ) / math.comb(number + other_number, failed + other_failed)

@@ -2,91 +2,86 @@
 
 The settings form would not accept it, so it's stored by hand. Nothing is
 counted as broken before each process has logged, or answered, that it tried to
-load it. A request fails if it has an error, also after the response.
+load it. A request fails if an error names that backend, also if it comes after
+the response.
 """
 
 import time
 
-from evidence.installation import get_pair
-from evidence.load import Load
-from evidence.page import Check
-from evidence.servers import Memcached, Server, Site
+from evidence.installation import install_pair
+from evidence.report import Check, Result
+from evidence.servers import Memcached, Site
+from evidence.trial import Trial
 
 
 BROKEN = 'no_such_package.NoSuchCache'
 CASES = (('2.0.16', '0.8.29'), ('8.1', '6.1'))
-NUM_REQUESTS = 500
+NUM_REQUESTS = 300
 
 
-class _Case:
-    """What comes of one installation."""
-
-    def __init__(self, site, installation, cache):
-        self.name = installation.name
-        cache.client.flush_all(noreply=False)
-        site.set_cache(cache.address)
-
-        with Server(site, installation, 'repair') as server, \
-                Load(server) as load:
-            # A thread that has never loaded a backend has none to keep.
-            load.use_all_threads()
-            load.wait(200, 'Before')
-            self.start = time.time()
-            load.repeat('Broken', lambda: server.workers == len({
-                record['pid'] for record in server.get_records()
-                if BROKEN in record.get('logged', str(record.get('errors')))
-            }), lambda: site.change('set_cache', BROKEN, ''))
-            broken = time.time()
-            load.wait(NUM_REQUESTS, 'Broken')
-            repaired = time.time()
-            load.repeat('Repaired',
-                        lambda: server.is_configured([cache.address]),
-                        lambda: site.set_cache(cache.address))
-            after = time.time()
-            load.wait(NUM_REQUESTS, 'After')
-
-        self.unanswered = load.unanswered
-        self.requests = server.get_requests()
-
-        for request in self.requests:
-            request['mark'] = (request['status'] >= 500 or
-                               request['errors'] != [])
-
-        self.broken = self.count(broken, repaired)
-        self.after = self.count(after)
-        self.since = self.count(self.start)
-
-    def count(self, start, end=float('inf')):
-        """Return how many requests of a time failed, and how many in all."""
-        marks = [request['mark'] for request in self.requests
-                 if start <= request['start'] < end]
-
-        return sum(marks), len(marks)
-
-
-def run(options):
+def run():
     """Break and repair the backend in each installation."""
-    cases, checks = [], []
+    trials = []
+    checks = []
 
     for release, version in CASES:
-        pair = get_pair(release, version)
+        pair = install_pair(release, version)
 
         with Memcached() as cache:
             site = Site(pair[0], cache.address)
-            old, new = [_Case(site, item, cache) for item in pair]
+            released, patched = [_try(site, installation, cache)
+                                 for installation in pair]
 
-        cases += old, new
-        checks += [
-            Check('More than nine in ten requests fail while it is broken: %s'
-                  % old.name, '%d of %d' % old.broken,
-                  old.broken[0] > 0.9 * old.broken[1]),
-            Check('No request fails while it is broken, nor later: %s'
-                  % new.name,
-                  '%d of %d, %d unanswered' % (*new.since, new.unanswered),
-                  new.since[0] == new.unanswered == 0 < new.broken[1]),
-        ]
+        trials += [released, patched]
+        failed, number = released.while_broken
+        checks.append(Check(
+            'More than nine in ten requests fail while it is broken: %s'
+            % released.name, '%d of %d' % (failed, number),
+            failed > 0.9 * number))
+        failed, number = patched.count(patched.started)
+        checks.append(Check(
+            'No request fails while it is broken, nor later: %s'
+            % patched.name, '%d of %d' % (failed, number), failed == 0))
 
-    return (['Installation', 'Failed while broken', 'Failed after the repair'],
-            [[case.name, '%d of %d' % case.broken, '%d of %d' % case.after]
-             for case in cases], checks,
-            (cases, ('is well', 'fails'), 'the broken backend is stored'))
+    return Result(
+        ['Installation', 'Failed while broken', 'Failed after the repair',
+         'Other errors'],
+        [trial.make_row('%d of %d' % trial.while_broken,
+                        '%d of %d' % trial.after_repair)
+         for trial in trials],
+        checks, trials, ('is well', 'fails', 'the broken backend is stored'))
+
+
+def _try(site, installation, cache):
+    """Serve an installation while the backend is well, broken, repaired."""
+    cache.client.flush_all(noreply=False)
+    site.change('set_cache', cache.address)
+
+    with Trial(site, installation, 'repair') as trial:
+        # A thread that has never loaded a backend has none to keep.
+        trial.use_all_threads(10)
+        trial.started = time.time()
+        trial.repeat('Broken', lambda: _have_tried(trial),
+                     lambda: site.change('store_backend', BROKEN))
+        broken = time.time()
+        trial.wait(NUM_REQUESTS, 'Broken')
+        repaired = time.time()
+        trial.repeat('Repaired',
+                     lambda: trial.is_configured([cache.address]),
+                     lambda: site.change('set_cache', cache.address))
+        after = time.time()
+        trial.wait(NUM_REQUESTS, 'Repaired')
+
+    trial.sort_errors(lambda request, text, path: BROKEN in text)
+    trial.while_broken = trial.count(broken, repaired)
+    trial.after_repair = trial.count(after)
+
+    return trial
+
+
+def _have_tried(server):
+    """Return whether all processes have tried to load the broken backend."""
+    return server.num_processes == len({
+        record['pid'] for record in server.get_records()
+        if BROKEN in record.get('logged', str(record.get('errors')))
+    })

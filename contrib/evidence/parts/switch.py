@@ -8,7 +8,9 @@ luck. In the pool, C has the number, and nothing helps such a thread. For that,
 C's port is searched so that pymemcache's hash puts the number there.
 """
 
+import collections
 import contextlib
+import itertools
 import re
 import time
 from urllib.parse import unquote
@@ -16,106 +18,117 @@ from urllib.parse import unquote
 import mechanicalsoup
 from pymemcache.client.rendezvous import RendezvousHash
 
-from evidence.installation import get_pair
-from evidence.load import Load, log_in
-from evidence.page import Check
-from evidence.progress import Failure
-from evidence.servers import Memcached, Server, Site
+from evidence.installation import install_pair
+from evidence.program import PATIENCE
+from evidence.report import Check, Result
+from evidence.servers import PASSWORD, Memcached, Site
+from evidence.trial import Trial
 
 
 LAYOUTS = {'A to B': ('A', 'B'), 'A, C to B, C': ('AC', 'BC')}
 
-#: The Review Boards, their Djblets, and how many of 8 threads have to stay on
-#: A in each layout: all where siteconfig never asks for a reset.
-CASES = (('4.0', '2.3.4', (8, 8)), ('6.0', '4.0', (8, 8)),
-         ('8.1', '6.1', (0, 1)))
+#: The Review Boards, their Djblets, and how many of the 8 threads have to stay
+#: on A in each layout: all where siteconfig never asks for a reset.
+CASES = {
+    ('4.0', '2.3.4'): (8, 8),
+    ('6.0', '4.0'): (8, 8),
+    ('8.1', '6.1'): (0, 1),
+}
 
-#: A thread that used a server in one of so many last requests talks to it.
+#: Each thread answers so many requests after the switch. The servers that it
+#: used in the last ones are those that it has come to use.
+NUM_AFTER = 40
 NUM_LAST = 20
 
 
-class _Case:
-    """What comes of one installation in one layout."""
-
-    def __init__(self, site, installation, layout, caches):
-        self.name = '%s, %s' % (installation.name, layout)
-        old, new = [[caches[name].address for name in pool]
-                    for pool in LAYOUTS[layout]]
-        site.set_cache(*old)
-
-        for cache in caches.values():
-            cache.client.flush_all(noreply=False)
-
-        with Server(site, installation, 'switch-%d' % len(old)) as server, \
-                Load(server) as load:
-            load.use_all_threads()
-            load.wait(200, 'On A')
-            load.repeat('To B', lambda: server.is_configured(new),
-                        lambda: _save(server, new))
-            self.start = time.time()
-            load.wait(600, 'On B')
-
-        self.requests = server.get_requests()
-        threads = {}
-
-        for request in self.requests:
-            request['mark'] = caches['A'].port in request['ports']
-            threads.setdefault(request['thread'], []).append(request['ports'])
-
-        last = [sum(ports[-NUM_LAST:], []) for ports in threads.values()]
-        self.stale, self.moved = [
-            sum(caches[name].port in ports for ports in last) for name in 'AB']
-        self.found = '%d of %d threads, %d use B' % (
-            self.stale, len(threads), self.moved)
-        self.errors = sum(item['status'] >= 500 for item in self.requests)
-
-
-def run(options):
+def run():
     """Change the server in each installation and layout."""
-    cases, checks = [], []
+    trials = []
+    checks = []
 
-    for release, version, numbers in CASES:
-        pair = get_pair(release, version)
+    for (release, version), numbers in CASES.items():
+        pair = install_pair(release, version)
 
         with contextlib.ExitStack() as stack:
             caches = {name: stack.enter_context(Memcached()) for name in 'AB'}
             site = Site(pair[0], caches['A'].address)
-            caches['C'] = stack.enter_context(_search_third(**caches))
+            caches['C'] = stack.enter_context(_find_third(**caches))
 
-            for layout, number in zip(LAYOUTS, numbers):
-                cases += [_Case(site, item, layout, caches) for item in pair]
+            for layout, least in zip(LAYOUTS, numbers):
+                released, patched = [_try(site, installation, layout, caches)
+                                     for installation in pair]
+                trials += [released, patched]
                 checks.append(Check(
                     'All threads go to B, and none stays on A: %s'
-                    % cases[-1].name, cases[-1].found,
-                    (cases[-1].stale, cases[-1].moved) == (0, 8)))
+                    % patched.name, patched.found,
+                    (patched.num_stale, patched.num_moved) == (0, 8)))
 
-                if number:
+                if least:
                     checks.append(Check(
                         '%d threads or more stay on A: %s'
-                        % (number, cases[-2].name), cases[-2].found,
-                        cases[-2].stale >= number))
+                        % (least, released.name), released.found,
+                        released.num_stale >= least))
 
-    return (['Installation', 'Still on A', 'HTTP 500s'],
-            [[case.name, case.found, case.errors] for case in cases], checks,
-            (cases, ('uses B or C, or none', 'uses A'),
-             'the change has reached all processes'))
+    return Result(
+        ['Installation', 'Still on A', 'Other errors'],
+        [trial.make_row(trial.found) for trial in trials], checks, trials,
+        ('uses B or C, or none', 'uses A',
+         'the change has reached all processes'))
+
+
+def _try(site, installation, layout, caches):
+    """Serve an installation before and after the switch."""
+    old, new = [[caches[name].address for name in pool]
+                for pool in LAYOUTS[layout]]
+    site.change('set_cache', *old)
+
+    for cache in caches.values():
+        cache.client.flush_all(noreply=False)
+
+    with Trial(site, installation, 'switch-%d' % len(old)) as trial:
+        trial.use_all_threads(20)
+        trial.repeat('To B', lambda: trial.is_configured(new),
+                     lambda: _save(trial, new))
+        trial.started = time.time()
+        trial.use_all_threads(NUM_AFTER)
+
+    trial.name += ', %s' % layout
+    trial.sort_errors()
+    ports = collections.defaultdict(list)
+
+    for request in trial.requests:
+        request['highlighted'] = caches['A'].port in request['ports']
+
+        if request['start'] >= trial.started:
+            ports[request['thread']].append(request['ports'])
+
+    trial.num_stale, trial.num_moved = [
+        sum(caches[name].port in itertools.chain(*of_thread[-NUM_LAST:])
+            for of_thread in ports.values())
+        for name in 'AB'
+    ]
+    trial.found = '%d of %d threads, %d use B' % (
+        trial.num_stale, len(ports), trial.num_moved)
+
+    return trial
 
 
 def _save(server, addresses):
     """Save cache servers in the settings form."""
-    browser = mechanicalsoup.StatefulBrowser(log_in(server, 'admin'))
-    browser.open(server.root + '/admin/settings/general/', timeout=60)
-    browser.select_form('form:has(input[name="cache_host"])')
-    browser['cache_host'] = ';'.join(addresses)
-    response = browser.submit_selected(allow_redirects=False, timeout=60)
+    browser = mechanicalsoup.StatefulBrowser()
+    browser.session.auth = ('admin', PASSWORD)
+    browser.session.get(server.root + '/api/session/', timeout=PATIENCE)
+    page = browser.open(server.root + '/admin/settings/general/',
+                        timeout=PATIENCE)
 
-    # A form with an error is shown again, rather than being left.
-    if response.status_code != 302:
-        raise Failure('The settings form was not accepted: HTTP status %d'
-                      % response.status_code)
+    # A server error is counted as any other, and this is tried again.
+    if page.status_code < 500:
+        browser.select_form('form:has(input[name="cache_host"])')
+        browser['cache_host'] = ';'.join(addresses)
+        browser.submit_selected(timeout=PATIENCE)
 
 
-def _search_third(A, B):
+def _find_third(A, B):
     """Return a third server that has the number in a pool with each other."""
     keys = A.client.raw_command(b'lru_crawler metadump all', b'END\r\n')
     key = unquote(re.search(r'key=(\S+siteconfig%3A1%3Ageneration)',

@@ -27,7 +27,7 @@ _errors = collections.defaultdict(list)
 
 
 class _NotingSocket(socket.socket):
-    """A socket that notes the ports of the servers that are talked to."""
+    """A socket that notes the ports of the servers that it talks to."""
 
     def connect(self, address):
         super(_NotingSocket, self).connect(address)

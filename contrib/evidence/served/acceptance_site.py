@@ -40,7 +40,16 @@ def populate(num_users, num_review_requests, password):
     initialize()
 
 
-def set_cache(backend, *location):
+def set_cache(*addresses):
+    """Store the addresses of the cache servers."""
+    store_backend(
+        'django.core.cache.backends.memcached.%s' % (
+            'PyMemcacheCache' if django.VERSION >= (3, 2) else
+            'MemcachedCache'),
+        *addresses)
+
+
+def store_backend(backend, *location):
     """Store a cache backend, without the checks of the settings form."""
     siteconfig = SiteConfiguration.objects.get_current()
     siteconfig.set('cache_backend', {
