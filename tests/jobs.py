@@ -21,19 +21,31 @@ from djblets_backport.releases import MODULES, find_release
 
 TESTS = os.path.join(CHECKOUT, 'tests')
 EXPLORE = os.path.join(TESTS, 'schedules', 'explore.py')
-OWN_SUITE = os.path.join(TESTS, 'own_suite', 'run_own_suite.py')
 PROCESSES = os.path.join(TESTS, 'test_processes.py')
 RUN_SUITE = os.path.join(TESTS, 'run_suite.py')
 STRESS = os.path.join(TESTS, 'stress.py')
+UPSTREAM = os.path.join(TESTS, 'upstream', 'run_upstream.py')
 
 #: What is run on a few releases is run on these, which have the two modules
 #: that the series brings. Schedules have to find something in the others.
 OLDEST, NEWEST = HARD = ('0.8.13', '6.1')
 BROKEN = (OLDEST, '0.8.14', '4.0')
 
-#: Djblets' own suite is run on these, as they are and with the series, in the
-#: environments for it.
-SUITES = {OLDEST: 'py27-django16'}
+#: Djblets' own tests are run on these, as they are and with the series, in
+#: environments that have what they need.
+UPSTREAM_ENVIRONMENTS = {
+    OLDEST: ['py27-django16'],
+    '0.8.27': ['py27-django16'],
+    '0.8.29': ['py27-django16'],
+    '0.9.4': ['py27-django16'],
+    '1.0.18': ['py27-django18'],
+    '2.3.4': ['py27-django111'],
+    '4.0': ['py%s-django32' % name for name in (38, 39, 310, 311, 312)],
+    NEWEST: ['py%s-django42' % name for name in (311, 39, 310, 312, 313)],
+}
+
+#: In a short run, those of other releases are just these packages'.
+UPSTREAM_PACKAGES = ['cache', 'siteconfig']
 
 #: The environment for the tests of the tool and for the linters.
 TOOLS = 'py%d%d-tools' % sys.version_info[:2]
@@ -143,6 +155,9 @@ def _get_all_jobs(options):
 
         yield from _get_hard_jobs(version, options.nose)
 
+    if not options.nose:
+        yield from _get_upstream_jobs(options.long)
+
     yield from _get_tool_jobs(options.nose)
 
     if not options.nose:
@@ -167,18 +182,6 @@ def _get_all_jobs(options):
 
 def _get_hard_jobs(version, nose_args):
     """Generate the jobs that put a module of the series to the test."""
-    if version in SUITES and not nose_args:
-        released, patched = [
-            Job(kind, 'own suite of %s, %s' % (version, tree),
-                [SUITES[version]], [OWN_SUITE, TREE] + NOSE_XUNIT,
-                [(version, tree)])
-            for kind, tree in (('baseline', 'released'), ('tests', 'patched'))
-        ]
-        patched.baseline = released
-
-        yield released
-        yield patched
-
     for path in (STRESS, PROCESSES):
         yield from _get_file_jobs(path, [version], nose_args)
 
@@ -186,6 +189,23 @@ def _get_hard_jobs(version, nose_args):
         if version == NEWEST and 't-' in name:
             yield _make('stress.py on %s' % version, version, 'patched',
                         nose_args + [STRESS], [name])
+
+
+def _get_upstream_jobs(is_long):
+    """Generate the runs of Djblets' own tests, without the series and with."""
+    for version, environments in UPSTREAM_ENVIRONMENTS.items():
+        packages = ([] if is_long or version == OLDEST
+                    else UPSTREAM_PACKAGES)
+        released, patched = [
+            Job(kind, "Djblets' own tests on %s, %s" % (version, tree),
+                environments, [UPSTREAM, '--xunit', XUNIT, TREE] + packages,
+                [(version, tree)])
+            for kind, tree in (('baseline', 'released'), ('tests', 'patched'))
+        ]
+        patched.baseline = released
+
+        yield released
+        yield patched
 
 
 def _get_tool_jobs(nose_args):

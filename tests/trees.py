@@ -63,11 +63,13 @@ def _write_tree(path, files):
     for directory, _, names in os.walk(path):
         old_files.update(os.path.join(directory, name) for name in names)
 
-    # What takes the most room in a release isn't used by any test.
+    # What takes the most room in a release isn't used by any test, but for
+    # what tests bring themselves.
     files = {
         os.path.join(path, *name.split('/')): data
         for name, data in files.items()
-        if name.startswith('djblets/') and '/static/' not in name
+        if name.startswith('djblets/') and
+        ('/static/' not in name or '/tests/' in name)
     }
 
     for filename in old_files - set(files):
