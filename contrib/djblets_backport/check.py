@@ -129,18 +129,19 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, '%s: %s (see --help)\n' % (self.prog, message))
 
 
-def check(place):
-    """Return what's found in a directory, as ``--json`` prints it."""
+def check(parent):
+    """Return what's found in the directory of djblets/, as a dictionary."""
     try:
-        return _judge(place, _find_version(place), _read(place, MODULE_PATH))
+        return _judge(parent, _find_version(parent),
+                      _read(parent, MODULE_PATH))
     except EnvironmentError as e:
-        return {'path': _to_text(os.path.join(place, 'djblets')), 'status': 2,
+        return {'path': _to_text(os.path.join(parent, 'djblets')), 'status': 2,
                 'version': None, 'defects': [],
                 'state': 'not readable: %s' % _to_text('%s' % e),
                 'next': 'run this as somebody who can read it'}
 
 
-def _judge(place, version, source):
+def _judge(parent, version, source):
     """Return what the contents of a directory tell."""
     release = re.match(r'[\d.]+(?=$|\+forwarding| and )', version or '')
     known = get_blob_id(normalize(source or b''))
@@ -149,10 +150,10 @@ def _judge(place, version, source):
                         else SUPERSEDED.get(known, (None, [])))
     names = names.split()
 
-    if b"(cache, 'reset_backend')" in (_read(place, SITECONFIG_PATH) or b''):
+    if b"(cache, 'reset_backend')" in (_read(parent, SITECONFIG_PATH) or b''):
         names = [name for name in names if name != 'siteconfig']
 
-    if source is None and _read(place, MODULE_PATH + 'c') is not None:
+    if source is None and _read(parent, MODULE_PATH + 'c') is not None:
         status, state = 2, 'there as bytecode alone, which tells nothing'
     elif source is None:
         status, state = 0, 'without the module: there is nothing to mend'
@@ -169,18 +170,18 @@ def _judge(place, version, source):
                             'revision, and a wheel would replace it'
                             % get_blob_id(source))
 
-    steps = './contrib/backport series --from ' + _to_text(place)
+    steps = './contrib/backport series --from ' + _to_text(parent)
 
     if not status:
         steps = 'nothing'
     elif status == 2 and source is not None:
         steps += '; read the patches, and apply them there with patch -p1'
-    elif release and _read(place, 'setup.py') is None:
+    elif release and _read(parent, 'setup.py') is None:
         steps = ('with Python 3.8 or newer, ./contrib/backport build %s; then '
                  'here pip install --no-deps with its wheel' % release.group())
 
     return {
-        'path': _to_text(os.path.join(place, 'djblets')), 'version': version,
+        'path': _to_text(os.path.join(parent, 'djblets')), 'version': version,
         'blob': None if source is None else get_blob_id(source),
         'status': status, 'state': state, 'revision': revision,
         'releases': releases, 'next': steps,
@@ -230,9 +231,9 @@ def add_arguments(parser):
 
 def run(options):
     """Look, print what's found, and return the exit status."""
-    places = ([_find_python(options.python)] if options.path is None
-              else _find_places(options.path))
-    found = [check(place) for place in places]
+    parents = ([_find_python(options.python)] if options.path is None
+               else _find_parents(options.path))
+    found = [check(parent) for parent in parents]
     text = (json.dumps(found, indent=2, sort_keys=True) if options.json
             else '\n\n'.join(map(_describe, found)))
     encoding = getattr(sys.stdout, 'encoding', None) or 'ascii'
@@ -287,21 +288,23 @@ def _find_python(python):
     return os.path.dirname(os.path.dirname(path))
 
 
-def _find_places(path):
+def _find_parents(path):
     """Return the directories that Djblets may be imported from in a path."""
     if not os.path.isdir(path):
         raise IOError('%s is no directory' % (_to_text(path) or "''"))
 
     sites = [path] + [site for python in _list(path + '/lib', 'python')
                       for site in _list(python, '(site|dist)-packages$')]
-    places = [place for site in sites
-              for place in _list(site, r'.*\.egg$') + [site]
-              if os.path.exists(os.path.join(place, 'djblets', '__init__.py'))]
+    parents = [
+        parent for site in sites
+        for parent in _list(site, r'.*\.egg$') + [site]
+        if os.path.exists(os.path.join(parent, 'djblets', '__init__.py'))
+    ]
 
-    if not places:
+    if not parents:
         raise IOError('%s has no Djblets' % _to_text(path))
 
-    return places
+    return parents
 
 
 def _list(path, pattern):
@@ -327,13 +330,13 @@ def _read(*path):
         return None
 
 
-def _find_version(place):
+def _find_version(parent):
     """Return the version of what's in a directory, or None if not told."""
-    infos = _list(place, r'((djblets([-.].*)?\.(dist|egg)|egg)-info)$')
+    infos = _list(parent, r'((djblets([-.].*)?\.(dist|egg)|egg)-info)$')
 
     # That of distutils is a file.
     paths = [path for path in infos if os.path.isfile(path)] + [
-        os.path.join(directory, name) for directory in infos + [place]
+        os.path.join(directory, name) for directory in infos + [parent]
         if os.path.isdir(directory) for name in ('METADATA', 'PKG-INFO')]
     versions = re.findall(br'(?m)^Version: *(\S+)', b'\n'.join(
         _read(path) or b'' for path in paths))
