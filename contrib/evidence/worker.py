@@ -19,7 +19,7 @@ STATEMENTS = {
 }
 
 #: A value is of at least so many seconds.
-SECONDS = 0.01
+SECONDS = 0.005
 
 
 def configure(target, location, has_forwarder):
