@@ -23,8 +23,6 @@ class ReleasesTests(ScratchTestCase):
         sdists = [release.version for release in releases.RELEASES.values()
                   if not release.filename.endswith('.whl')]
         self.assertEqual(sdists, list(releases.RELEASES)[:7])
-        self.assertEqual(len(releases.ARCHIVES),
-                         2 * len(releases.RELEASES) - len(sdists))
 
     def test_find_release(self):
         """Testing find_release with two releases with the same module"""

@@ -61,13 +61,10 @@ def identify(path):
         if release.sha256 == sha256:
             return release
 
-    if sha256 in ARCHIVES.values():
-        raise BadInput('%s is an sdist, which lacks what is in the wheel of '
-                       'the same release: give that, or have the series alone '
-                       'with "series --from"' % quote(path))
-
-    raise BadInput('%s is no official archive of Djblets: give the wheel of a '
-                   'release, or up to 0.8.18 its sdist' % quote(path))
+    raise BadInput('%s is no official archive that a wheel is made of: give '
+                   'the wheel of a release, or up to 0.8.18 its sdist. Of any '
+                   'other, "series --from" makes the series alone'
+                   % quote(path))
 
 
 def read(path):

@@ -11,11 +11,11 @@ from shlex import quote
 
 from . import BackportError, BadInput, check
 from .archives import fetch, identify, read
-from .releases import (ARCHIVES, RELEASES, REVISION_DATE, find_module,
-                       find_release)
+from .releases import (RELEASES, REVISION_DATE, find_module, find_release,
+                       get_ranges)
 from .series import get_changes, make_series
 from .tryout import try_out
-from .update import find_outdated, get_ranges, update
+from .update import is_outdated, update
 from .wheel import make_wheel
 
 
@@ -188,15 +188,13 @@ def _releases(options):
     if options.update:
         print(*update(), sep='\n')
     elif options.check:
-        outdated = find_outdated(ARCHIVES)
-
-        if outdated:
-            raise BackportError('"releases --update" has to bring up to date: '
-                                + ', '.join(outdated))
+        if is_outdated():
+            raise BackportError('check.py is out of date: "releases --update" '
+                                'mends that')
 
         print('Nothing is out of date.')
     else:
-        for text, release in get_ranges(RELEASES):
+        for text, release in get_ranges():
             print('%-16s  Python %-14s  Django %s\n    broken: %s' % (
                 text, release.python, release.django,
                 ', '.join(release.module.defects)))

@@ -1,14 +1,15 @@
 """The releases that have the forwarding module, and what it is in them.
 
-``archives.sha256`` lists the official archives: of each release the sdist and
-then the wheel, oldest first. ``releases.tsv`` has a row for each range of
-releases that have the same module and run on the same Pythons and Djangos.
-Where a row doesn't name the module, it's that of the row above.
+``archives.sha256`` lists the official archives that are built from, oldest
+first: wheels, and sdists up to 0.8.18. ``releases.tsv`` has a row for each
+range of releases that have the same module and run on the same Pythons and
+Djangos. Where a row doesn't name the module, it's that of the row above.
 """
 
 import collections
 import csv
 import datetime
+import itertools
 import os
 import re
 from shlex import quote
@@ -50,7 +51,6 @@ def parse_version(version):
 
 def make_tables(archives):
     """Return the modules, and the releases by version, both oldest first."""
-    # A wheel comes after its sdist, and is what is built from.
     filenames = {get_version(name): name for name in archives}
     versions = list(filenames)
 
@@ -79,10 +79,26 @@ def make_tables(archives):
 
 
 with open(ARCHIVES_PATH, encoding='ascii') as _fp:
-    #: The SHA-256s of all official archives, by their names.
+    #: The SHA-256s of the official archives, by their names.
     ARCHIVES = {_name: _sha256 for _sha256, _name in map(str.split, _fp)}
 
 MODULES, RELEASES = make_tables(ARCHIVES)
+
+
+def get_ranges():
+    """Return ranges of releases that are alike: in words, and the first."""
+    groups = [list(group) for _, group in itertools.groupby(
+        RELEASES.values(), lambda release: (
+            release.module.blob_id, release.python, release.django))]
+
+    return [(get_words([release.version for release in group]), group[0])
+            for group in groups]
+
+
+def get_words(versions):
+    """Return the first and the last one of versions, in words."""
+    return (', '.join(versions) if len(versions) < 3
+            else '%s - %s' % (versions[0], versions[-1]))
 
 
 def find_release(version):
