@@ -11,7 +11,8 @@ import shutil
 import time
 import traceback
 
-from evidence.program import CONTRIB, Failure, Parser, enter_environment
+from djblets_backport.check import Parser
+from evidence.program import CONTRIB, Failure, enter_environment
 
 
 def main():

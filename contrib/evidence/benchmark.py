@@ -14,9 +14,10 @@ import shutil
 import sys
 import time
 
+from djblets_backport.check import Parser
 from djblets_backport.environments import describe_missing, get_pythons
 from evidence.installation import build
-from evidence.program import (CONTRIB, DIRECTORY, Parser, announce, call,
+from evidence.program import (CONTRIB, DIRECTORY, announce, call,
                               enter_environment, show_progress)
 
 

@@ -91,15 +91,10 @@ def build(version):
 
 def _get_environment(release):
     """Return the path of the environment of a Review Board."""
-    python = _get_pythons()[REVIEW_BOARDS[release]]
+    name = REVIEW_BOARDS[release]
+    python = get_pythons([name], progress=announce)[name]
 
     if not python:
-        raise Failure(describe_missing(REVIEW_BOARDS[release]))
+        raise Failure(describe_missing(name))
 
     return Path(python).parent.parent
-
-
-@functools.lru_cache(None)
-def _get_pythons():
-    """Return the Pythons of all environments with a Review Board."""
-    return get_pythons(list(REVIEW_BOARDS.values()), progress=announce)

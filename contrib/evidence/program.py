@@ -1,6 +1,5 @@
 """What the two programs share: how they start, show progress, and end."""
 
-import argparse
 import fcntl
 import os
 import signal
@@ -29,14 +28,6 @@ _started = _last_shown = time.monotonic()
 
 class Failure(Exception):
     """The run can't go on, and the message says why."""
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
-
-    def error(self, message):
-        """End the program with an error."""
-        self.exit(2, '%s: error: %s (see --help)\n' % (self.prog, message))
 
 
 def run(main):
