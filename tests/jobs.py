@@ -4,7 +4,6 @@ Nothing is made here. What can be run in any environment of a release has them
 all, and is run in the first one that this machine can have.
 """
 
-import collections
 import dataclasses
 import glob
 import os
@@ -15,13 +14,11 @@ from variants import LATER_VARIANTS, VARIANTS
 from trees import CHECKOUT, get_tree
 
 from djblets_backport import BadInput
-from djblets_backport.check import MODULE_PATH
 from djblets_backport.releases import MODULES, find_release
 
 
 TESTS = os.path.join(CHECKOUT, 'tests')
 EXPLORE = os.path.join(TESTS, 'schedules', 'explore.py')
-PROCESSES = os.path.join(TESTS, 'test_processes.py')
 RUN_SUITE = os.path.join(TESTS, 'run_suite.py')
 STRESS = os.path.join(TESTS, 'stress.py')
 UPSTREAM = os.path.join(TESTS, 'upstream', 'run_upstream.py')
@@ -31,27 +28,25 @@ UPSTREAM = os.path.join(TESTS, 'upstream', 'run_upstream.py')
 OLDEST, NEWEST = HARD = ('0.8.13', '6.1')
 BROKEN = (OLDEST, '0.8.14', '4.0')
 
-#: Djblets' own tests are run on these, as they are and with the series, in
-#: environments that have what they need.
+#: Djblets' own tests are run on these, in environments with what they need.
 UPSTREAM_ENVIRONMENTS = {
-    OLDEST: ['py27-django16'],
-    '0.8.27': ['py27-django16'],
-    '0.8.29': ['py27-django16'],
-    '0.9.4': ['py27-django16'],
-    '1.0.18': ['py27-django18'],
-    '2.3.4': ['py27-django111'],
-    '4.0': ['py%s-django32' % name for name in (38, 39, 310, 311, 312)],
-    NEWEST: ['py%s-django42' % name for name in (311, 39, 310, 312, 313)],
+    OLDEST: ['py27-django16-own'],
+    '0.8.27': ['py27-django16-own'],
+    '0.8.29': ['py27-django16-own'],
+    '0.9.4': ['py27-django16-own'],
+    '1.0.18': ['py27-django18-own'],
+    '2.3.4': ['py27-django111-own'],
+    '4.0': ['py%s-django32-own' % name for name in (38, 39, 310, 311, 312)],
+    NEWEST: ['py%s-django42-own' % name for name in (311, 39, 310, 312, 313)],
 }
 
-#: In a short run, those of other releases are just these packages'.
+#: In a short run, they are just these packages'.
 UPSTREAM_PACKAGES = ['cache', 'siteconfig']
 
-#: The environment for the tests of the tool and for the linters.
+#: The environment for the tests of the tool.
 TOOLS = 'py%d%d-tools' % sys.version_info[:2]
 
-#: The environments of Pythons that came after the releases. Where there's no
-#: GIL, there's stress as well.
+#: The environments of Pythons that came after the releases.
 NEW_ENVIRONMENTS = [
     'py%s-django52' % version for version in ('314', '313t', '314t')
 ]
@@ -59,18 +54,10 @@ NEW_ENVIRONMENTS = [
 #: The last minor versions of Python 3 that a Django runs on.
 LAST_PYTHONS = {'django111': 9, 'django32': 13, 'django42': 13, 'django52': 14}
 
-#: What stands in a command for the first tree, and for a file for results.
-TREE, XUNIT = '<tree>', '<xunit>'
-NOSE_XUNIT = ['--with-xunit', '--xunit-file', XUNIT]
-
 
 @dataclasses.dataclass(eq=False)
 class Job:
-    """Something to run."""
-
-    #: Whether it's of ``tests``, or a ``control``, which has to fail as it's
-    #: in controls.tsv, or a ``baseline``, of which only counts what fails.
-    kind: str
+    """Something to run. It writes its results to an xunit file."""
 
     name: str
 
@@ -80,10 +67,16 @@ class Job:
     #: The arguments for the environment's Python.
     command: list
 
-    #: The trees, as tuples of a release and a kind. It's run on the first.
-    trees: list = ()
+    #: The release, and the kind of its tree, that it's run on, if any.
+    release: str = ''
+    tree: str = ''
 
-    #: The job whose failures are none of this one.
+    #: Whether it's to show that tests find what's wrong, and if it's enough
+    #: that schedules do.
+    is_control: bool = False
+    caught_by: list = ()
+
+    #: The job whose failures are none of this one's.
     baseline: 'Job' = None
 
 
@@ -105,31 +98,28 @@ def get_jobs(options):
     there = []
 
     if options.files:
-        versions = [options.release] if options.release else HARD
         jobs = [job for path in options.files
-                for job in _get_file_jobs(path, versions, options.nose)]
+                for job in _get_file_jobs(path, options)]
     elif options.schedules:
-        releases = collections.defaultdict(set)
-
-        for variant in VARIANTS + LATER_VARIANTS:
-            for name in variant.caught_by:
-                releases[name].add(options.release or variant.release)
-
-        there = sorted(releases)
+        found = [(name, variant) for variant in VARIANTS + LATER_VARIANTS
+                 for name in variant.caught_by]
+        there = sorted({name for name, _ in found})
         jobs = [
             _get_schedules(version, options.long,
                            ['--scenario', options.schedules])
-            for version in releases[options.schedules]
+            for version in sorted({
+                options.release or variant.release for name, variant in found
+                if name == options.schedules})
         ]
-    elif options.control or options.record:
+    elif options.control:
         there = [job.name for job in _get_controls([])]
         jobs = [job for job in _get_controls(options.nose)
-                if options.record or job.name == options.control]
+                if job.name == options.control]
     elif options.release:
         jobs = [_make('%s with the series' % options.release, options.release,
-                      'patched', options.nose)]
+                      options.nose)]
     else:
-        jobs = list(_get_all_jobs(options))
+        jobs = list(_get_all_jobs(options.long))
 
     # One test may be run in any of its environments.
     if options.environment:
@@ -147,167 +137,127 @@ def get_jobs(options):
     return jobs
 
 
-def _get_all_jobs(options):
-    """Generate all jobs, or those that nose can do some of."""
+def _get_all_jobs(is_long):
+    """Generate all jobs."""
     for version in HARD:
-        if not options.nose:
-            yield _get_schedules(version, options.long)
+        yield _get_schedules(version, is_long)
 
-        yield from _get_hard_jobs(version, options.nose)
+    for path in sorted(glob.glob(os.path.join(glob.escape(TESTS),
+                                              'test_*.py')), reverse=True):
+        yield _get_tool_job(path, [])
 
-    if not options.nose:
-        yield from _get_upstream_jobs(options.long)
+    for version in HARD:
+        yield _make('stress.py on ' + version, version, [STRESS])
 
-    yield from _get_tool_jobs(options.nose)
+    for version, environments in UPSTREAM_ENVIRONMENTS.items():
+        baseline, job = [
+            Job("Djblets' own tests on %s, %s" % (version, tree), environments,
+                [UPSTREAM, get_tree(version, tree)] +
+                ([] if is_long else UPSTREAM_PACKAGES), version, tree)
+            for tree in ('released', 'patched')
+        ]
+        job.baseline = baseline
 
-    if not options.nose:
-        # What is stopped within a line can't be on the oldest one's Python.
-        yield _get_schedules('2.3.4', options.long,
-                             ['--scenario', 'reset-and-two-resets'])
+        yield job
 
-        for version in BROKEN:
-            yield _get_schedules(version, False, ['--broken'], 'released')
+    # What is stopped within a line can't be on the oldest one's Python.
+    yield _get_schedules('2.3.4', is_long,
+                         ['--scenario', 'reset-and-two-resets'])
 
-        yield from _get_controls([])
+    for version in BROKEN:
+        yield _get_schedules(version, False, ['--broken'], 'released')
+
+    yield from _get_controls([])
 
     for module in MODULES:
-        versions = module.releases
+        for version in (module.releases if is_long else
+                        dict.fromkeys([module.releases[0],
+                                       module.releases[-1]])):
+            names, others = _get_environments(version)
 
-        for version in (versions if options.long else
-                        versions[:1] + versions[1:][-1:]):
-            for environments in _get_series_environments(version):
-                yield _make('%s with the series' % version, version, 'patched',
-                            options.nose, environments)
-
-
-def _get_hard_jobs(version, nose_args):
-    """Generate the jobs that put a module of the series to the test."""
-    for path in (STRESS, PROCESSES):
-        yield from _get_file_jobs(path, [version], nose_args)
+            # Many a machine has one Python alone, which may be another one.
+            for environments in [names[:1] + others] + [
+                    [name] for name in names[1:]]:
+                yield _make('%s with the series' % version, version, [],
+                            environments)
 
     for name in NEW_ENVIRONMENTS:
-        if version == NEWEST and 't-' in name:
-            yield _make('stress.py on %s' % version, version, 'patched',
-                        nose_args + [STRESS], [name])
-
-
-def _get_upstream_jobs(is_long):
-    """Generate the runs of Djblets' own tests, without the series and with."""
-    for version, environments in UPSTREAM_ENVIRONMENTS.items():
-        packages = ([] if is_long or version == OLDEST
-                    else UPSTREAM_PACKAGES)
-        released, patched = [
-            Job(kind, "Djblets' own tests on %s, %s" % (version, tree),
-                environments, [UPSTREAM, '--xunit', XUNIT, TREE] + packages,
-                [(version, tree)])
-            for kind, tree in (('baseline', 'released'), ('tests', 'patched'))
-        ]
-        patched.baseline = released
-
-        yield released
-        yield patched
-
-
-def _get_tool_jobs(nose_args):
-    """Generate the tests of the tool, and the linters."""
-    for path in sorted(glob.glob(os.path.join(glob.escape(TESTS),
-                                              'test_*.py'))):
-        if path != PROCESSES:
-            yield from _get_file_jobs(path, [], nose_args)
-
-    last_versions = [module.releases[-1] for module in MODULES]
-    paths = [
-        os.path.join(CHECKOUT, name)
-        for name in ('setup.py', 'contrib', 'contrib/acceptance',
-                     'contrib/backport', 'contrib/benchmark', 'djblets',
-                     'tests')
-    ] + [os.path.join(get_tree(version, 'patched'), MODULE_PATH)
-         for version in last_versions]
-
-    for command in (['pyflakes'], ['pycodestyle', '--max-line-length=79']):
-        if not nose_args:
-            yield Job('tests', command[0], [TOOLS], ['-m'] + command + paths,
-                      [(version, 'patched') for version in last_versions])
+        # Where there's no GIL, there's stress as well.
+        for args in [[], [STRESS]] if 't-' in name else [[]]:
+            yield _make('%s with the series' % NEWEST, NEWEST, args, [name])
 
 
 def _get_controls(nose_args):
     """Generate the runs of tests on what isn't fixed, or not rightly."""
     for version in (module.releases[-1] for module in MODULES):
         # No test is skipped in the newest environment, which is second.
-        newest = find_release(version).environments[:2][-1]
+        names, others = _get_environments(version)
 
-        yield _make(version, version, 'control', nose_args,
-                    sorted(_get_environments(version),
-                           key=lambda name: name != newest))
-
-    yield _make('processes', NEWEST, 'control', nose_args + [PROCESSES])
+        yield _make(version, version, nose_args,
+                    names[1:2] + names[:1] + others, is_control=True,
+                    tree='control')
 
     # The oldest release's own races don't come up in each run.
-    for version, kind in ((OLDEST, 'no-count'), (NEWEST, 'control')):
-        yield _make('stress of %s' % version, version, kind,
-                    ['-m', '^test_locmem$', STRESS])
+    for version, variant in ((OLDEST, 'no-count'), (NEWEST, 'later-no-count')):
+        yield _make('stress of %s' % version, version,
+                    ['--variant', variant, '-m', '^test_locmem$', STRESS],
+                    is_control=True)
 
     for variant in VARIANTS + LATER_VARIANTS:
-        yield _make(variant.name, variant.release, variant.name, nose_args)
+        yield _make(variant.name, variant.release,
+                    ['--variant', variant.name] + nose_args,
+                    is_control=True, caught_by=variant.caught_by)
 
 
-def _get_file_jobs(path, versions, nose_args):
+def _get_file_jobs(path, options):
     """Generate the runs of a file of tests, or of a part of it."""
     name = os.path.relpath(path.partition(':')[0], TESTS)
 
-    if name in ('stress.py', 'test_processes.py'):
-        for version in versions:
-            yield _make('%s on %s' % (name, version), version, 'patched',
-                        nose_args + [path])
+    if name == 'stress.py':
+        for version in [options.release] if options.release else HARD:
+            yield _make('%s on %s' % (name, version), version,
+                        options.nose + [path])
     elif re.match(r'test_\w+\.py$', name):
-        yield Job('tests', name, [TOOLS],
-                  ['-m', 'nose'] + NOSE_XUNIT + nose_args + [path])
+        yield _get_tool_job(path, options.nose)
     else:
         raise BadInput('%s has no tests to be run by itself; --release runs '
                        'those of the series' % path)
 
 
-def _get_schedules(version, is_long, args=(), kind='patched'):
+def _get_tool_job(path, nose_args):
+    """Return the run of a file with tests of the tool."""
+    return Job(os.path.basename(path), [TOOLS],
+               ['-m', 'nose', '--with-xunit'] + nose_args + [path])
+
+
+def _get_schedules(version, is_long, args=(), tree='patched'):
     """Return the job that explores the schedules of a release."""
+    names, others = _get_environments(version)
+
     # Only on Python 3.7 and newer can threads be stopped within a line.
-    environments = sorted(_get_environments(version),
-                          key=lambda name: name.startswith(('py27', 'py36')))
-
-    return Job('tests', 'schedules of %s, %s' % (version, kind), environments,
-               [EXPLORE, '--tree', TREE, '--xunit', XUNIT, *args] +
-               ['--long'] * is_long, [(version, kind)])
+    return Job('schedules of %s, %s' % (version, tree),
+               sorted(names[::-1] + others,
+                      key=lambda name: name.startswith(('py27', 'py36'))),
+               [EXPLORE, *args] + ['--long'] * is_long, version, tree)
 
 
-def _make(name, version, tree, args, environments=None):
-    """Return a job of run_suite.py, a control where the tree isn't patched."""
-    kind = 'tests' if tree == 'patched' else 'control'
+def _make(name, version, args, environments=None, tree='patched', **kwargs):
+    """Return a job of run_suite.py, by default in the newest environment."""
+    names, others = _get_environments(version)
 
-    return Job(kind, name, environments or _get_environments(version),
-               [RUN_SUITE] + NOSE_XUNIT + args, [(version, tree)])
+    return Job(name, environments or names[::-1] + others,
+               [RUN_SUITE] + args + ['--with-xunit'], version, tree, **kwargs)
 
 
 def _get_environments(version):
-    """Return the environments that a release can run in, the best first."""
-    result = find_release(version).environments[::-1]
-
-    # Many a machine has one Python alone, which needn't be one of those.
-    for django in [name.rpartition('-')[2] for name in result]:
-        if sys.version_info[1] <= LAST_PYTHONS.get(django, 0):
-            result.append('py%d%d-%s' % (*sys.version_info[:2], django))
-
-    if version == NEWEST:
-        result += NEW_ENVIRONMENTS
-
-    return list(dict.fromkeys(result))
-
-
-def _get_series_environments(version):
-    """Generate the lists of environments that a release is tested in."""
+    """Return the environments of a release, and others that it can run in."""
     names = find_release(version).environments
-    others = [name for name in _get_environments(version) if name not in names]
-    new = [name for name in others if name in NEW_ENVIRONMENTS]
+    others = [
+        'py%d%d-%s' % (*sys.version_info[:2], django)
+        for django, last in LAST_PYTHONS.items()
+        if sys.version_info[1] <= last and
+        any(name.endswith(django) for name in names)
+    ]
 
-    yield names[:1] + [name for name in others if name not in new]
-
-    for name in names[1:] + new:
-        yield [name]
+    return names, [name for name in others if name not in names] + (
+        NEW_ENVIRONMENTS if version == NEWEST else [])

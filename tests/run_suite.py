@@ -2,14 +2,18 @@
 
 This is run in an environment, by Python 2.7 or any later one, with arguments
 for nose. It needs what Djblets does, and nose or pynose. It can be given files
-with other tests to run.
+with other tests to run, and first ``--variant`` and the name of a broken
+variant of the module to run them on.
 """
 
 from __future__ import print_function
 
 import importlib
+import io
 import os
 import sys
+
+import variants
 
 
 #: The tests, in the packages of Djblets 1.0 and newer and of 0.8 and 0.9.
@@ -20,7 +24,7 @@ TEST_MODULES = [
 ]
 
 
-def configure_django(database=':memory:'):
+def configure_django():
     """Configure Django with the least that tests need, and a forwarder."""
     import django
     from django.conf import settings
@@ -49,7 +53,7 @@ def configure_django(database=':memory:'):
         DATABASES={
             'default': {
                 'ENGINE': 'django.db.backends.sqlite3',
-                'NAME': database,
+                'NAME': ':memory:',
             },
         },
         DEFAULT_AUTO_FIELD='django.db.models.AutoField',
@@ -61,6 +65,16 @@ def configure_django(database=':memory:'):
 
     if hasattr(django, 'setup'):
         django.setup()
+
+
+def break_module(module, name):
+    """Make a module a broken variant of itself."""
+    with io.open(module.__file__.replace('.pyc', '.py'),
+                 encoding='utf-8') as fp:
+        source = variants.apply(name, fp.read())
+
+    exec(compile(source.encode('utf-8'), module.__file__, 'exec',
+                 dont_inherit=True), vars(module))
 
 
 def main():
@@ -90,6 +104,12 @@ def main():
     print('Testing %s' % os.path.abspath(forwarding_backend.__file__),
           file=sys.stderr)
 
+    args = sys.argv[1:]
+
+    if args[:1] == ['--variant']:
+        break_module(forwarding_backend, args[1])
+        del args[:2]
+
     # What isn't fixed has threads get stuck, which needn't take long.
     if 'FORWARDING_TESTS_TIMEOUT' in os.environ:
         for name in names:
@@ -99,9 +119,8 @@ def main():
     # Otherwise, nose would rather take the configuration and the modules that
     # it finds in the current directory, such as a checkout.
     os.environ['NOSE_IGNORE_CONFIG_FILES'] = '1'
-    files = [arg for arg in sys.argv[1:]
-             if arg.partition(':')[0].endswith('.py')]
-    args = [arg for arg in sys.argv[1:] if arg not in files]
+    files = [arg for arg in args if arg.partition(':')[0].endswith('.py')]
+    args = [arg for arg in args if arg not in files]
     success = nose.run(argv=[
         sys.argv[0], '--no-path-adjustment', '--where', parent,
     ] + args + (list(map(os.path.abspath, files)) or names))

@@ -6,17 +6,17 @@ import concurrent.futures
 import itertools
 import os
 import re
+import shutil
 import subprocess
 import sys
 from xml.etree import ElementTree
 
 import jobs
-from controls import check_control, write_controls
 from trees import get_tree, make_trees
 
 from djblets_backport import BackportError, BadInput
 from djblets_backport.environments import get_build_dir, get_pythons
-from djblets_backport.releases import find_release
+from djblets_backport.releases import find_release, parse_version
 
 
 EXAMPLES = '''
@@ -32,7 +32,7 @@ examples:
   ./tests/runtests.py --environment py27-django16
   ./tests/runtests.py --python ~/cpython/python --environment py314-django52
 
-Other options go to nose, such as -x.
+With a TEST, --release or --control, other options go to nose, such as -x.
 '''
 
 #: What a skipped test's reason starts with if it's that something is missing.
@@ -78,8 +78,6 @@ def main():
     parser.add_argument('--environment', help='only what this one is for')
     parser.add_argument('--long', action='store_true', help='all releases, '
                         'more schedules and more stress')
-    parser.add_argument('--record', action='store_true', help='run all '
-                        'controls, three times, and write controls.tsv anew')
     parser.add_argument('--python', action='append', default=[],
                         type=os.path.abspath,
                         help='an interpreter to make environments of')
@@ -128,11 +126,12 @@ def complete_options(options):
     if options.m or names:
         options.nose += ['-m', options.m or '^(%s)$' % '|'.join(names)]
 
-    options.is_narrow = bool(options.tests or options.nose or options.release
-                             or options.control or options.schedules)
+    options.is_narrow = bool(options.files or options.release or
+                             options.control or options.schedules)
 
-    if options.record and (options.is_narrow or options.environment):
-        raise BadInput('--record is for all controls')
+    if options.nose and not options.is_narrow:
+        raise BadInput('%s goes with a file, --release or --control'
+                       % ' '.join(options.nose))
 
 
 def run_all(options):
@@ -142,10 +141,11 @@ def run_all(options):
     counted = []
 
     for job in todo:
-        for version, kind in job.trees:
-            trees[version].add(kind)
+        if job.release:
+            trees[job.release].add(job.tree)
 
-    with concurrent.futures.ThreadPoolExecutor(2) as executor:
+    # Some of what is run mostly waits.
+    with concurrent.futures.ThreadPoolExecutor(3) as executor:
         making = executor.submit(make_environments, todo, options)
         list(executor.map(make_trees, trees.keys(), trees.values()))
         pythons = making.result()
@@ -153,23 +153,22 @@ def run_all(options):
 
         for job in todo:
             # If there's none, it's the best one that is missed.
-            job.environment = next(
-                (name for name in job.environments if pythons.get(name)),
-                job.environments[0])
+            environment = next(filter(pythons.get, job.environments),
+                               job.environments[0])
 
-            if pythons[job.environment]:
-                job.future = executor.submit(
-                    run, job, pythons[job.environment], options)
-                running[job.future] = job
+            if pythons[environment]:
+                future = executor.submit(run, job, environment,
+                                         pythons[environment], options)
+                running[future] = job, environment
             else:
                 counted.append(Result(job.name, 'skipped', re.sub(
-                    r'py(\d)(\w+)-.*', r'Python \1.\2', job.environment)))
+                    r'py(\d)(\w+)-.*', r'Python \1.\2', environment)))
 
         try:
             for i, future in enumerate(
                     concurrent.futures.as_completed(running), 1):
                 counted += report('%d/%d' % (i, len(running)),
-                                  running[future], options)
+                                  *running[future], *future.result(), options)
         except BaseException:
             # Those that are running are interrupted as well.
             for future in running:
@@ -177,12 +176,15 @@ def run_all(options):
 
             raise
 
-    if options.record:
-        write_controls({job.name: get_kinds(job.future.result()[1])
-                        for job in running.values() if job.kind == 'control'})
-
     if not counted:
         raise BadInput('there is no test of that name')
+
+    controls = {job: future.result()[1]
+                for future, (job, _) in running.items() if job.is_control}
+
+    if not options.is_narrow and all(
+            job in controls for job in todo if job.is_control):
+        counted += check_controls(controls)
 
     return sum_up(counted)
 
@@ -207,55 +209,35 @@ def make_environments(todo, options):
     return pythons
 
 
-def run(job, python, options):
+def run(job, environment, python, options):
     """Run a job, and return its output and its results."""
-    output, results = run_once(job, python, options)
+    output, results = run_once(job, environment, python, options)
 
-    # What's recorded has to fail each time.
-    if options.record and job.kind == 'control':
-        passed = {item.name for i in range(2)
-                  for item in run_once(job, python, options)[1]
-                  if item.kind == 'passed'}
-        results = [
-            item._replace(kind='passed') if item.name in passed else item
-            for item in results
-        ]
-
-    # What fails without the series is no failure of it, unlike what's gone.
-    if job.baseline:
-        earlier = job.baseline.future.result()[1]
-        known = {item.name for item in earlier if item.kind == 'failed'}
-        gone = {item.name for item in earlier}.difference(
-            item.name for item in results)
-        results = [
-            item for item in results
-            if item.kind != 'failed' or item.name not in known
-        ] + [Result(name, 'failed') for name in gone]
+    # What fails without the series as well is no failure of it.
+    if job.baseline and any(item.kind == 'failed' for item in results):
+        make_trees(job.baseline.release, [job.baseline.tree])
+        _, others = run_once(job.baseline, environment, python, options)
+        results = [item for item in results
+                   if item.kind != 'failed' or item not in others]
 
     return output, results
 
 
-def run_once(job, python, options):
+def run_once(job, environment, python, options):
     """Run a job once, and return its output and its results."""
-    name = re.sub(r'[^\w.]+', '-', '%s-%s' % (job.name, job.environment))
+    name = re.sub(r'[^\w.]+', '-', '%s-%s' % (job.name, environment))
     xunit = os.path.join(get_build_dir(), 'results', name + '.xml')
-    tree = get_tree(*job.trees[0]) if job.trees else ''
-
     os.makedirs(os.path.dirname(xunit), exist_ok=True)
 
     if os.path.exists(xunit):
         os.unlink(xunit)
 
-    status, output = call(job, tree, [python] + [
-        {jobs.TREE: tree, jobs.XUNIT: xunit}.get(arg, arg)
-        for arg in job.command
-    ], options)
+    status, output = call(job, environment, [
+        python, *job.command, '--xunit-file', xunit], options)
 
-    # These are what a command has to say of its arguments.
+    # This is what a command has to say of its arguments.
     if options.is_narrow and status == 2:
         raise BadInput(output.strip().split('\n')[-1])
-    elif jobs.XUNIT not in job.command:
-        return output, [Result(job.name, 'failed' if status else 'passed')]
 
     try:
         results = list(read_results(xunit))
@@ -271,38 +253,36 @@ def run_once(job, python, options):
     return output, results
 
 
-def call(job, tree, command, options):
+def call(job, environment, command, options):
     """Run a job's command, and return its exit status and its output."""
+    tree = get_tree(job.release, job.tree) if job.release else ''
     environ = {key: value for key, value in os.environ.items()
                if key not in ('DJANGO_SETTINGS_MODULE', 'PYTHONHOME')}
 
     # Where there's no fix, threads get stuck, and that needn't take long.
     environ.update(PYTHONPATH=tree, PYTHONDONTWRITEBYTECODE='1',
-                   FORWARDING_TESTS_TIMEOUT='1' if job.kind == 'control'
-                   else '30')
+                   FORWARDING_TESTS_TIMEOUT='1' if job.is_control else '30')
 
     if options.long:
         environ['FORWARDING_TESTS_LONG'] = '1'
 
     # Modules in C that don't know of this would bring the GIL back.
-    if 't-' in job.environment:
+    if 't-' in environment:
         environ['PYTHON_GIL'] = '0'
 
-    process = subprocess.Popen(
-        command, env=environ, cwd=get_build_dir(), stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-
     # Threads that take turns do so in half the time on one core.
-    if jobs.EXPLORE in command and hasattr(os, 'sched_setaffinity'):
-        os.sched_setaffinity(process.pid, {next(CORES)})
+    if jobs.EXPLORE in command and shutil.which('taskset'):
+        command = ['taskset', '--cpu-list', '%d' % next(CORES), *command]
 
     try:
-        output = process.communicate(timeout=TIMEOUT)[0]
-    except subprocess.TimeoutExpired:
-        process.kill()
-        output = process.communicate()[0]
+        process = subprocess.run(
+            command, env=environ, cwd=get_build_dir(),
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, timeout=TIMEOUT)
+    except subprocess.TimeoutExpired as e:
+        return 1, '%s' % e
 
-    return process.returncode, output.decode('utf-8', 'replace')
+    return process.returncode, process.stdout.decode('utf-8', 'replace')
 
 
 def read_results(path):
@@ -323,38 +303,62 @@ def read_results(path):
             yield Result(name, 'failed')
 
 
-def get_kinds(results):
-    """Return the kinds of results by the names of classes and tests."""
-    return {'.'.join(item.name.split('.')[-2:]): item.kind for item in results}
-
-
-def report(progress, job, options):
+def report(progress, job, environment, output, results, options):
     """Tell what came of a job, and return the results to count."""
-    output, results = job.future.result()
-    is_broken = Result(job.name, 'failed') in results
+    counts = collections.Counter(item.kind for item in results)
+    text = ', '.join('%d %s' % (counts[kind], kind) for kind in sorted(counts))
 
-    if job.kind == 'tests' or is_broken:
-        counts = collections.Counter(item.kind for item in results)
-        text = ', '.join('%d %s' % (counts[kind], kind)
-                         for kind in sorted(counts))
-    else:
-        text, is_expected = 'finished', True
+    if job.is_control and Result(job.name, 'failed') not in results:
+        text = '%d of %d tests find it' % (
+            counts['failed'], counts['failed'] + counts['passed'])
+        is_found = counts['failed'] or job.caught_by or options.nose
+        results = [Result(job.name, 'passed' if is_found else 'failed')]
 
-        if job.kind == 'control' and not options.record:
-            text, is_expected = check_control(job.name, get_kinds(results),
-                                              options.is_narrow)
-
-        results = [Result(job.name, 'passed' if is_expected else 'failed')]
+        if counts['failed']:
+            text += ', as expected'
+        elif job.caught_by:
+            text += ', only the schedules do, as expected (%s)' % ', '.join(
+                job.caught_by)
 
     if results:
         print('[%s] %s%s (%s): %s' % (
-            progress, 'control ' if job.kind == 'control' else '', job.name,
-            job.environment, text), flush=True)
+            progress, 'control ' if job.is_control else '', job.name,
+            environment, text), flush=True)
 
     if any(item.kind == 'failed' for item in results):
         print(output, flush=True)
 
     return results
+
+
+def check_controls(controls):
+    """Return a failure for each test that has found nothing in any control.
+
+    Args:
+        controls (dict):
+            The results of the controls.
+
+    Returns:
+        list of Result:
+        The failures.
+    """
+    kinds = collections.defaultdict(set)
+
+    for job, results in controls.items():
+        # The two modules have tests of the same names.
+        first = 'test_later' if parse_version(job.release) >= [3] else 'test'
+
+        for item in results:
+            test = '.'.join(item.name.split('.')[-2:])
+            kinds['%s, %s' % (first, test)].add(item.kind)
+
+    idle = [test for test, found in sorted(kinds.items())
+            if 'passed' in found and 'failed' not in found]
+
+    for test in idle:
+        print('No control shows that this can fail: %s' % test)
+
+    return [Result(test, 'failed') for test in idle]
 
 
 def sum_up(results):

@@ -29,7 +29,7 @@ TARGET = 'forwarded_backend'
 #: how many switches nothing may be left of them.
 THREADS = 16
 SECONDS, SWITCHES = ((20, 10000) if 'FORWARDING_TESTS_LONG' in os.environ
-                     else (1, 100))
+                     else (1, 50))
 
 #: How long to wait for what should come at once, in seconds.
 TIMEOUT = 60

@@ -9,7 +9,8 @@ from scratch import ScratchTestCase
 from djblets_backport import environments
 
 
-TOOLS = 'py%d%d-tools' % sys.version_info[:2]
+#: An environment with nothing in it.
+NAME = 'py%d%d-empty' % sys.version_info[:2]
 
 
 class EnvironmentsTests(ScratchTestCase):
@@ -24,9 +25,9 @@ class EnvironmentsTests(ScratchTestCase):
 
         with mock.patch.dict(os.environ, VIRTUALENV_OVERRIDE_APP_DATA=str(
                 self.directory)):
-            python = environments.get_pythons([TOOLS], str(self.directory))
+            python = environments.get_pythons([NAME], str(self.directory))
 
-        self.assertTrue(os.path.exists(python[TOOLS]))
+        self.assertTrue(os.path.exists(python[NAME]))
 
     def test_get_reason(self):
         """Testing get_reason with outputs of pip, venv and neither"""

@@ -1,7 +1,5 @@
 """Unit tests for djblets_backport.tryout."""
 
-import os
-import sys
 from unittest import mock
 
 from scratch import ScratchTestCase
@@ -46,21 +44,15 @@ class TryOutTests(ScratchTestCase):
             self.try_out('0.8.13', script='echo Oops; exit 3')
 
     def test_without_environments(self):
-        """Testing try_out with no venv, and with no registry"""
+        """Testing try_out with no venv"""
         python = self.write('python3', b'#!/bin/sh\n'
                             b'echo "$0: No module named venv"\nexit 1\n')
         python.chmod(0o755)
 
-        for name, value, env, expected in (
-                ('sys.executable', str(python), {}, 'No module named venv$'),
-                ('sys.path', sys.path, {
-                    'PIP_CONFIG_FILE': os.devnull, 'PIP_FIND_LINKS': '',
-                    'PIP_INDEX_URL': 'http://127.0.0.1:9/simple',
-                    'PIP_NO_CACHE_DIR': '1', 'PIP_RETRIES': '1'},
-                 'Connection refused')):
-            with mock.patch(name, value), mock.patch.dict(os.environ, env), \
-                 mock.patch.object(environments, 'get_build_dir',
-                                   lambda: str(self.directory)):
-                line, = tryout.try_out(releases.find_release('6.1'), 'a', b'')
+        with mock.patch('sys.executable', str(python)), \
+             mock.patch.object(environments, 'get_build_dir',
+                               lambda: str(self.directory)):
+            line, = tryout.try_out(releases.find_release('6.1'), 'a', b'')
 
-            self.assertRegex(line, 'NOT TRIED OUT: .* failed: .*' + expected)
+        self.assertRegex(line,
+                         'NOT TRIED OUT: .* failed: .*No module named venv$')

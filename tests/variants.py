@@ -10,8 +10,8 @@ import collections
 
 
 #: A variant: what's wrong with it, the release it's made of, the texts to
-#: replace in the module, and the scenarios of schedules/ that find it.
-#: controls.tsv has the regression tests that do.
+#: replace in the module, and the scenarios of schedules/ that find it. If
+#: there's none, some of the regression tests have to.
 Variant = collections.namedtuple(
     'Variant', 'name problem release changes caught_by')
 
@@ -143,6 +143,11 @@ VARIANTS = [
     Variant(
         'not-in-caches', 'caches.all() does not find the backend.', '2.3.4',
         [('vars(cache.caches._caches).setdefault', '{}.setdefault')], []),
+
+    Variant(
+        'close-loads', 'Closing loads a backend first.', '0.8.13',
+        [('if self._backend is not None:\n            self._backend.close',
+          'if True:\n            self.backend.close')], []),
 
     Variant(
         'truth-test', 'A backend with a length of 0 is loaded at each access.',
@@ -289,6 +294,12 @@ LATER_VARIANTS = [
           'cache.caches.create_connection(\n                '
           '[name for name in cache.caches if name == self._cache_name][0])')],
         []),
+
+    Variant(
+        'later-close-loads', 'Closing loads a backend first.', '6.1',
+        [('self._find_backend().close(', 'self.backend.close('),
+         ('if self._find_backend() is not None:\n            self.backend',
+          'if True:\n            self.backend')], []),
 
     Variant(
         'later-truth-test', 'A backend with a length of 0 is not replaced.',

@@ -8,6 +8,7 @@ import io
 import logging
 import os
 import sys
+import warnings
 from xml.etree import ElementTree
 
 from django.conf import settings
@@ -18,6 +19,13 @@ from scenarios import LATER_SCENARIOS, SCENARIOS, World  # noqa: E402
 from scheduler import Scheduler  # noqa: E402
 from variants import (  # noqa: E402
     LATER_VARIANTS, VARIANTS, VariantError, apply)
+
+
+def find_module():
+    """Return the path of the module that would be imported."""
+    import djblets
+
+    return os.path.join(djblets.__path__[0], 'cache', 'forwarding_backend.py')
 
 
 def run_test(suite, name, source, scenario, preemptions, is_broken):
@@ -50,19 +58,20 @@ def run_test(suite, name, source, scenario, preemptions, is_broken):
 def main():
     """Run the tests, and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--tree', help='a directory of Djblets', default='')
-    parser.add_argument('--module', help='the file of the module instead',
-                        default='djblets/cache/forwarding_backend.py')
+    parser.add_argument('--module', help='the file of the module (default: '
+                        'that of the Djblets that Python finds)')
     parser.add_argument('--long', action='store_true',
                         help='three preemptions, or three threads')
     parser.add_argument('--broken', action='store_true',
                         help='have each scenario find something')
     parser.add_argument('--variant', help='explore a broken variant')
     parser.add_argument('--scenario', help='explore this scenario only')
-    parser.add_argument('--xunit', help='a file to write results to',
+    parser.add_argument('--xunit-file', help='a file to write results to',
                         default=os.devnull)
     options = parser.parse_args()
 
+    # Django 1.6 has a warning for each use, which takes most of the time.
+    warnings.simplefilter('ignore')
     logging.disable(logging.CRITICAL)
     settings.configure(CACHES={'default': {
         'BACKEND': 'django.core.cache.backends.dummy.DummyCache',
@@ -71,7 +80,7 @@ def main():
     count = 0
 
     try:
-        with io.open(os.path.join(options.tree, options.module),
+        with io.open(options.module or find_module(),
                      encoding='utf-8') as fp:
             source = fp.read()
 
@@ -84,7 +93,8 @@ def main():
             scenario for scenario in
             (LATER_SCENARIOS if is_later else SCENARIOS)
             if options.scenario in (None, scenario.name) and
-            (options.long or len(scenario.threads) == 2)
+            (options.scenario or options.long or
+             len(scenario.threads) == 2)
         ]
 
         if not scenarios:
@@ -92,10 +102,14 @@ def main():
                          % options.scenario)
 
         for scenario in scenarios:
-            count += run_test(
-                suite, scenario.name, source, scenario,
-                5 - len(scenario.threads) if options.long else 2,
-                options.broken)
+            if options.long:
+                preemptions = 5 - len(scenario.threads)
+            else:
+                # Within a line, there are many more places to stop at.
+                preemptions = 1 if scenario.splits else 2
+
+            count += run_test(suite, scenario.name, source, scenario,
+                              preemptions, options.broken)
 
             # Python before 3.7 can't stop within a line.
             controls = [
@@ -114,7 +128,7 @@ def main():
     failed = len(suite.findall('*/failure'))
     print('%d schedules of the module; %d tests passed, %d failed'
           % (count, len(suite) - failed, failed))
-    ElementTree.ElementTree(suite).write(options.xunit, 'utf-8')
+    ElementTree.ElementTree(suite).write(options.xunit_file, 'utf-8')
 
     return 1 if failed else 0
 
