@@ -54,12 +54,7 @@ Result = collections.namedtuple('Result', 'name kind needs', defaults=('',))
 
 
 def main():
-    """Run the tests, and return the exit status.
-
-    Returns:
-        int:
-        The exit status: 1 if tests failed, and 2 if none could be run.
-    """
+    """Run the tests, and return the exit status, 2 if none could be run."""
     parser = argparse.ArgumentParser(
         prog='runtests.py', epilog=EXAMPLES,
         description='Runs the tests of the project: all of them, or those '
@@ -332,16 +327,7 @@ def report(progress, job, environment, output, results, options):
 
 
 def check_controls(controls):
-    """Return a failure for each test that has found nothing in any control.
-
-    Args:
-        controls (dict):
-            The results of the controls.
-
-    Returns:
-        list of Result:
-        The failures.
-    """
+    """Return a failure for each test that has found nothing in any control."""
     kinds = collections.defaultdict(set)
 
     for job, results in controls.items():

@@ -21,6 +21,17 @@ class ReadmeTests(unittest.TestCase):
                 (CHECKOUT / name).read_text(), writer_name='null',
                 settings_overrides={'halt_level': 1, 'report_level': 5})
 
+    def test_releases(self):
+        """Testing README's table of what can be patched"""
+        text = re.sub(' +', ' ', (CHECKOUT / 'README').read_text())
+        *ranges, (last, release) = releases.get_ranges()
+
+        for words, item in [*ranges, (last.split()[0] + ' and newer',
+                                      release)]:
+            self.assertIn('\n%s %s %s %s\n' % (
+                words, item.module.blob_id[:8], item.python, item.django),
+                text)
+
     def test_sizes(self):
         """Testing README's sizes of the change with all modules"""
         rows = re.findall(r'(?m)^[\d.]+\S.* (\+\d+, -\d+)(?:  .*)?$',
@@ -35,5 +46,6 @@ class ReadmeTests(unittest.TestCase):
                 files[MODULE_PATH].decode().splitlines(),
                 change.files[MODULE_PATH].decode().splitlines()))[2:]]
             sizes.append('+%d, -%d' % (diff.count('+'), diff.count('-')))
+            self.assertLessEqual(diff.count('+') + diff.count('-'), 130)
 
         self.assertEqual(rows, sizes)

@@ -22,21 +22,16 @@ from django.conf import settings
 #: What's in the names of tests that can't be run. In two of them, a thread
 #: sleeps for the others to come by meanwhile, and on a busy machine they fail
 #: by chance. The others know the secret key in Djblets' own settings.
-UNFIT = ('concurrent_threads', 'encrypt')
+UNFIT = ('concurrent_threads', 'with_encryption', 'force_encryption',
+         'use_encryption')
 
 
 def configure_django(tree, temp_dir):
     """Configure Django as Djblets does it for its tests.
 
     Djblets' own settings are in no archive of most releases. Like them, these
-    have no forwarder among the caches.
-
-    Args:
-        tree (unicode):
-            The directory that has Djblets.
-
-        temp_dir (unicode):
-            The directory for what the tests write, and for a template.
+    have no forwarder among the caches. What the tests write goes to a
+    temporary directory, with a template that they need.
     """
     # What Djblets 0.8 and 0.9 do without.
     is_new = os.path.exists(os.path.join(tree, 'djblets', 'avatars'))
@@ -128,31 +123,17 @@ def run_pytest(tree, paths, xunit):
 
 
 def find_left_out(tree, xunit):
-    """Return the tests of the series that should have been run, but weren't.
+    """Return the tests of the series that are in a tree, but weren't run."""
+    expected = []
 
-    Args:
-        tree (unicode):
-            The directory that has Djblets, with the series or without.
-
-        xunit (unicode):
-            The file with the results.
-
-    Returns:
-        set of unicode:
-        The names of the tests.
-    """
-    expected = set()
-
-    for path in (glob.glob(os.path.join(tree, 'djblets', 'cache',
-                                        'test_forwarding_*.py')) +
-                 glob.glob(os.path.join(tree, 'djblets', 'cache', 'tests',
-                                        'test_forwarding_*.py'))):
-        with io.open(path, encoding='utf-8') as fp:
-            expected.update(re.findall(r'^    def (test_\w+)', fp.read(),
-                                       re.M))
+    for directory in ('cache', os.path.join('cache', 'tests')):
+        for path in glob.glob(os.path.join(tree, 'djblets', directory,
+                                           'test_forwarding_*.py')):
+            with io.open(path, encoding='utf-8') as fp:
+                expected += re.findall(r'(?m)^    def (test_\w+)', fp.read())
 
     with io.open(xunit, encoding='utf-8') as fp:
-        return expected.difference(re.findall(
+        return set(expected).difference(re.findall(
             r'classname="[\w.]*\.test_forwarding_\w+\.\w+" name="(\w+)"',
             fp.read()))
 
