@@ -177,7 +177,7 @@ def run_all(options):
     controls = {job: future.result()[1]
                 for future, (job, _) in running.items() if job.is_control}
 
-    if not options.is_narrow and all(
+    if not (options.is_narrow or options.environment) and all(
             job in controls for job in todo if job.is_control):
         counted += check_controls(controls)
 
