@@ -102,14 +102,10 @@ def main():
                          % options.scenario)
 
         for scenario in scenarios:
-            if options.long:
-                preemptions = 5 - len(scenario.threads)
-            else:
-                # Within a line, there are many more places to stop at.
-                preemptions = 1 if scenario.splits else 2
-
-            count += run_test(suite, scenario.name, source, scenario,
-                              preemptions, options.broken)
+            count += run_test(
+                suite, scenario.name, source, scenario,
+                5 - len(scenario.threads) if options.long else 2,
+                options.broken)
 
             # Python before 3.7 can't stop within a line.
             controls = [

@@ -127,6 +127,7 @@ class Scheduler(object):
         """Run all schedules, each in a world of its own, which is yielded."""
         # A schedule has the step and the thread's index for each choice.
         self._pending = [((), preemptions)]
+        self._most = preemptions
 
         while self._pending:
             self._schedule, self._preemptions = self._pending.pop()
@@ -179,8 +180,14 @@ class Scheduler(object):
         if event == 'line' or (event == 'opcode' and
                                frame.f_lineno in self.split):
             thread = self.current
+
+            # Where lines are split, that's what it's about, so the first stop
+            # is in one of them.
+            may_stop = self._preemptions and (
+                not self.split or self._preemptions < self._most or
+                frame.f_lineno in self.split)
             other = self._choose(
-                (other for other in self.threads if self._preemptions and
+                (other for other in self.threads if may_stop and
                  not (other is thread or other.ended) and other.is_ready()),
                 self._preemptions - 1)
 
