@@ -40,8 +40,9 @@ UPSTREAM_ENVIRONMENTS = {
     NEWEST: ['py%s-django42-own' % name for name in (311, 39, 310, 312, 313)],
 }
 
-#: In a short run, they are just these packages'.
-UPSTREAM_PACKAGES = ['cache', 'siteconfig']
+#: In a short run, they are just these packages', and not in Djblets' own order:
+#: so each meets what the other has left behind.
+UPSTREAM_PACKAGES = ['siteconfig', 'cache']
 
 #: The environment for the tests of the tool.
 TOOLS = 'py%d%d-tools' % sys.version_info[:2]

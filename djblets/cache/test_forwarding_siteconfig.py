@@ -35,10 +35,6 @@ class SiteConfigCacheTests(unittest.TestCase):
     """Unit tests for changing the cache backend through siteconfig."""
 
     @unittest.skipIf(django.VERSION < (1, 7), 'Needs Django 1.7 or newer.')
-    @override_settings(CACHES=dict(get_caches('A'), default={
-        'BACKEND': 'djblets.cache.forwarding_backend.ForwardingCacheBackend',
-        'LOCATION': 'forwarded_backend',
-    }))
     def test_apply_django_settings_with_eight_threads(self):
         """Testing apply_django_settings with cache backend and eight threads
         """
@@ -50,6 +46,19 @@ class SiteConfigCacheTests(unittest.TestCase):
 
             has_stored.wait(TIMEOUT)
             results.append((name, django_cache.cache.get('name')))
+
+        # Where settings are overridden, Django forgets what it has loaded.
+        # After other tests, that needn't be what the settings say.
+        loaded = vars(django_cache.caches)
+        self.addCleanup(loaded.update, dict(loaded))
+
+        override = override_settings(CACHES=dict(get_caches('A'), default={
+            'BACKEND':
+                'djblets.cache.forwarding_backend.ForwardingCacheBackend',
+            'LOCATION': 'forwarded_backend',
+        }))
+        override.enable()
+        self.addCleanup(override.disable)
 
         # A site that was looked up before needs no database. To clear that
         # cache, Django puts another dictionary in its place.
