@@ -11,7 +11,7 @@ import re
 import sys
 
 from variants import LATER_VARIANTS, VARIANTS
-from trees import CHECKOUT, get_tree
+from trees import CHECKOUT
 
 from djblets_backport import BadInput
 from djblets_backport.releases import MODULES, find_release
@@ -40,8 +40,8 @@ UPSTREAM_ENVIRONMENTS = {
     NEWEST: ['py%s-django42-own' % name for name in (311, 39, 310, 312, 313)],
 }
 
-#: In a short run, they are just these packages', and not in Djblets' own order:
-#: so each meets what the other has left behind.
+#: In a short run, they are just these packages', in the order which shows what
+#: the series' tests do to others, which isn't Djblets' own.
 UPSTREAM_PACKAGES = ['siteconfig', 'cache']
 
 #: The environment for the tests of the tool.
@@ -72,8 +72,8 @@ class Job:
     release: str = ''
     tree: str = ''
 
-    #: Whether it's to show that tests find what's wrong, and if it's enough
-    #: that schedules do.
+    #: Whether it's to show that tests find what's wrong, and the scenarios of
+    #: schedules that do, if that's enough.
     is_control: bool = False
     caught_by: list = ()
 
@@ -153,8 +153,8 @@ def _get_all_jobs(is_long):
     for version, environments in UPSTREAM_ENVIRONMENTS.items():
         baseline, job = [
             Job("Djblets' own tests on %s, %s" % (version, tree), environments,
-                [UPSTREAM, get_tree(version, tree)] +
-                ([] if is_long else UPSTREAM_PACKAGES), version, tree)
+                [UPSTREAM] + ([] if is_long else UPSTREAM_PACKAGES), version,
+                tree)
             for tree in ('released', 'patched')
         ]
         job.baseline = baseline
@@ -177,15 +177,19 @@ def _get_all_jobs(is_long):
             names, others = _get_environments(version)
 
             # Many a machine has one Python alone, which may be another one.
+            others = [name for name in others if name not in NEW_ENVIRONMENTS]
+
             for environments in [names[:1] + others] + [
                     [name] for name in names[1:]]:
                 yield _make('%s with the series' % version, version, [],
                             environments)
 
     for name in NEW_ENVIRONMENTS:
+        yield _make('%s with the series' % NEWEST, NEWEST, [], [name])
+
         # Where there's no GIL, there's stress as well.
-        for args in [[], [STRESS]] if 't-' in name else [[]]:
-            yield _make('%s with the series' % NEWEST, NEWEST, args, [name])
+        if 't-' in name:
+            yield _make('stress.py on ' + NEWEST, NEWEST, [STRESS], [name])
 
 
 def _get_controls(nose_args):
@@ -195,10 +199,10 @@ def _get_controls(nose_args):
         names, others = _get_environments(version)
 
         yield _make(version, version, nose_args,
-                    names[1:2] + names[:1] + others, is_control=True,
-                    tree='control')
+                    names[1:2] + names[:1] + names[2:] + others,
+                    is_control=True, tree='control')
 
-    # The oldest release's own races don't come up in each run.
+    # A release's own races don't come up in each run.
     for version, variant in ((OLDEST, 'no-count'), (NEWEST, 'later-no-count')):
         yield _make('stress of %s' % version, version,
                     ['--variant', variant, '-m', '^test_locmem$', STRESS],
@@ -243,7 +247,7 @@ def _get_schedules(version, is_long, args=(), tree='patched'):
 
 
 def _make(name, version, args, environments=None, tree='patched', **kwargs):
-    """Return a job of run_suite.py, by default in the newest environment."""
+    """Return a job of run_suite.py, by default in the last environment."""
     names, others = _get_environments(version)
 
     return Job(name, environments or names[::-1] + others,

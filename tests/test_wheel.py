@@ -5,6 +5,7 @@ import hashlib
 import os
 import re
 import subprocess
+from unittest import mock
 
 from scratch import ScratchTestCase
 
@@ -18,7 +19,7 @@ LOCAL = releases.LOCAL
 class MakeWheelTests(ScratchTestCase):
     """Unit tests for make_wheel."""
 
-    def make(self, version, has_changes=True, left_out='no such file'):
+    def make(self, version, local=LOCAL, left_out='no such file'):
         """Write a wheel of a release, and return its path."""
         release = releases.find_release(version)
         archive = archives.fetch(release)
@@ -29,8 +30,9 @@ class MakeWheelTests(ScratchTestCase):
         self.changed = {name: data for change in changes
                         for name, data in change.files.items()}
 
-        return self.write(*wheel.make_wheel(release, archive,
-                                            changes if has_changes else []))
+        with mock.patch.object(wheel, 'LOCAL', local):
+            return self.write(*wheel.make_wheel(release, archive,
+                                                changes if local else []))
 
     def test_make_wheel(self):
         """Testing make_wheel with names, contents and modes of the official
@@ -82,26 +84,26 @@ class MakeWheelTests(ScratchTestCase):
                             sum(map(len, found.files.values())) / 2)
 
             # This is the one to go back to.
-            found = archives.read(str(self.make(version, has_changes=False)))
+            found = archives.read(str(self.make(version, local='')))
             self.assertIn(name + '.dist-info/METADATA', found.files)
             self.assertFalse(set(found.files).difference(
                 archive.files, [name + '.dist-info/RECORD']))
 
     def check_installing(self, version, *options):
-        """Check that a pip takes the wheel, and takes it away."""
+        """Check that a pip takes the wheel, and goes back."""
         venv = self.directory / 'venv'
         subprocess.run([environments._get_tox(print), '-m', 'virtualenv',
                         '--quiet', *options, str(venv)], check=True)
 
-        # There's the release, and in the end it's gone back to.
-        for has_changes, local, *args in (
-                (False, ''), (True, LOCAL),
-                (False, '', '-U', '--force-reinstall')):
+        # There's the release, then another revision.
+        for local, *args in (
+                ('',), ('+forwarding.1',), (LOCAL,),
+                ('', '-U', '--force-reinstall')):
             subprocess.run(
                 [str(venv / 'bin' / 'python'), '-m', 'pip', 'install',
                  '--no-deps', '--no-compile', *args,
                  # What takes the most time makes no difference.
-                 str(self.make(version, has_changes, left_out='/static/'))],
+                 str(self.make(version, local, left_out='/static/'))],
                 check=True,
                 env=dict(os.environ, PIP_CONSTRAINT=os.devnull),
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

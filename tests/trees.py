@@ -47,7 +47,7 @@ def make_trees(version, kinds):
 
 
 def _write(path, files):
-    """Write files to a directory, unless it has just these."""
+    """Write files to a directory, unless that was the last thing done."""
     digest = hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()
     files = {**files, 'written': digest.encode()}
 
@@ -55,6 +55,9 @@ def _write(path, files):
         with open(os.path.join(path, 'written')) as fp:
             if fp.read() == digest:
                 return
+
+        # What is left if this is interrupted isn't the whole.
+        os.unlink(os.path.join(path, 'written'))
     except OSError:
         pass
 

@@ -16,10 +16,6 @@ Variant = collections.namedtuple(
     'Variant', 'name problem release changes caught_by')
 
 
-class VariantError(Exception):
-    """A variant can't be made of a module, and the message says why."""
-
-
 #: The variants of the module for Django up to 1.11.
 VARIANTS = [
     Variant(
@@ -315,35 +311,15 @@ LATER_VARIANTS = [
 
 
 def apply(name, source):
-    """Return a variant of a fixed module.
+    """Return the variant of that name of a fixed module, given its source."""
+    variant, = (variant for variant in VARIANTS + LATER_VARIANTS
+                if variant.name == name)
 
-    Args:
-        name (unicode):
-            The name of the variant.
-
-        source (unicode):
-            The module, as patched into any release that it can be made of.
-
-    Returns:
-        unicode:
-        The module of the variant.
-
-    Raises:
-        VariantError:
-            A text to be replaced isn't in the module exactly once, or there
-            is no such variant.
-    """
-    variants = {variant.name: variant for variant in VARIANTS + LATER_VARIANTS}
-
-    if name not in variants:
-        raise VariantError('There is no variant %s. There are: %s.'
-                           % (name, ', '.join(sorted(variants))))
-
-    for old, new in variants[name].changes:
+    for old, new in variant.changes:
         if source.count(old) != 1:
-            raise VariantError('The variant %s replaces a text that is in '
-                               'the module %d times, not once: %s'
-                               % (name, source.count(old), old.strip()))
+            raise ValueError('The variant %s replaces a text that is in the '
+                             'module %d times, not once: %s'
+                             % (name, source.count(old), old.strip()))
 
         source = source.replace(old, new)
 

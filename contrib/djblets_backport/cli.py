@@ -106,7 +106,7 @@ def _build_parser(program):
     group.add_argument('--update', action='store_true',
                        help='add new ones to a checkout of this')
     group.add_argument('--check', action='store_true',
-                       help='tell if --update has something to do')
+                       help='tell if check.py is up to date')
 
     return parser
 
@@ -192,7 +192,7 @@ def _releases(options):
             raise BackportError('check.py is out of date: "releases --update" '
                                 'mends that')
 
-        print('Nothing is out of date.')
+        print('check.py is up to date.')
     else:
         for text, release in get_ranges():
             print('%-16s  Python %-14s  Django %s\n    broken: %s' % (

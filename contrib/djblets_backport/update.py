@@ -25,6 +25,7 @@ _GENERATED = re.compile('(?s)(?<= from here\n).*?(?=# to here)')
 
 def update():
     """Add new releases, update ``check.py``, and return lines on that."""
+    # This also has to work where a new release has another module.
     lines = _write({_CHECK_PATH: make_check(ARCHIVES)})
     new = _download_new()
 

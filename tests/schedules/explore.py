@@ -11,21 +11,14 @@ import sys
 import warnings
 from xml.etree import ElementTree
 
+import djblets
 from django.conf import settings
 
 sys.path.insert(1, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from scenarios import LATER_SCENARIOS, SCENARIOS, World  # noqa: E402
 from scheduler import Scheduler  # noqa: E402
-from variants import (  # noqa: E402
-    LATER_VARIANTS, VARIANTS, VariantError, apply)
-
-
-def find_module():
-    """Return the path of the module that would be imported."""
-    import djblets
-
-    return os.path.join(djblets.__path__[0], 'cache', 'forwarding_backend.py')
+from variants import LATER_VARIANTS, VARIANTS, apply  # noqa: E402
 
 
 def run_test(suite, name, source, scenario, preemptions, is_broken):
@@ -58,13 +51,10 @@ def run_test(suite, name, source, scenario, preemptions, is_broken):
 def main():
     """Run the tests, and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--module', help='the file of the module (default: '
-                        'that of the Djblets that Python finds)')
     parser.add_argument('--long', action='store_true',
                         help='three preemptions, or three threads')
     parser.add_argument('--broken', action='store_true',
                         help='have each scenario find something')
-    parser.add_argument('--variant', help='explore a broken variant')
     parser.add_argument('--scenario', help='explore this scenario only')
     parser.add_argument('--xunit-file', help='a file to write results to',
                         default=os.devnull)
@@ -79,47 +69,45 @@ def main():
     suite = ElementTree.Element('testsuite', name='schedules')
     count = 0
 
-    try:
-        with io.open(options.module or find_module(),
-                     encoding='utf-8') as fp:
-            source = fp.read()
+    with io.open(os.path.join(djblets.__path__[0], 'cache',
+                              'forwarding_backend.py'),
+                 encoding='utf-8') as fp:
+        source = fp.read()
 
-        if options.variant:
-            source = apply(options.variant, source)
+    is_later = 'unicode_literals' not in source
+    variants = LATER_VARIANTS if is_later else VARIANTS
+    known = LATER_SCENARIOS if is_later else SCENARIOS
+    scenarios = [
+        scenario for scenario in known if scenario.name == options.scenario or
+        not options.scenario and (options.long or len(scenario.threads) == 2)
+    ]
 
-        is_later = 'unicode_literals' not in source
-        variants = LATER_VARIANTS if is_later else VARIANTS
-        scenarios = [
-            scenario for scenario in
-            (LATER_SCENARIOS if is_later else SCENARIOS)
-            if options.scenario in (None, scenario.name) and
-            (options.scenario or options.long or
-             len(scenario.threads) == 2)
+    if not scenarios:
+        parser.error('there is no scenario %s for this module'
+                     % options.scenario)
+
+    unknown = {name for variant in variants for name in variant.caught_by
+               }.difference(scenario.name for scenario in known)
+
+    if unknown:
+        parser.error('variants are caught by %s, which is no scenario'
+                     % ', '.join(unknown))
+
+    for scenario in scenarios:
+        count += run_test(
+            suite, scenario.name, source, scenario,
+            5 - len(scenario.threads) if options.long else 2, options.broken)
+
+        # Python before 3.7 can't stop within a line.
+        controls = [
+            variant.name for variant in variants
+            if scenario.name in variant.caught_by and not options.broken and
+            not (scenario.splits and sys.version_info < (3, 7))
         ]
 
-        if not scenarios:
-            parser.error('there is no scenario %s for this module'
-                         % options.scenario)
-
-        for scenario in scenarios:
-            count += run_test(
-                suite, scenario.name, source, scenario,
-                5 - len(scenario.threads) if options.long else 2,
-                options.broken)
-
-            # Python before 3.7 can't stop within a line.
-            controls = [
-                variant.name for variant in variants
-                if scenario.name in variant.caught_by and
-                not (scenario.splits and sys.version_info < (3, 7))
-            ]
-
-            if not (options.broken or options.variant):
-                for name in controls:
-                    run_test(suite, '%s in %s' % (scenario.name, name),
-                             apply(name, source), scenario, 2, True)
-    except (IOError, VariantError) as e:
-        parser.error('%s' % e)
+        for name in controls:
+            run_test(suite, '%s in %s' % (scenario.name, name),
+                     apply(name, source), scenario, 2, True)
 
     failed = len(suite.findall('*/failure'))
     print('%d schedules of the module; %d tests passed, %d failed'

@@ -1,8 +1,9 @@
 """Runs threads in turns, and in every order that few preemptions make.
 
 A trace function stops a thread before each line of the module under test, and
-there the schedule says whether another one is run instead. There is no clock
-in this, so a schedule always does the same again.
+there the schedule says whether another one is run instead. Where lines are
+split, it also stops within them, first of all. There is no clock in this, so a
+schedule always does the same again.
 """
 
 from __future__ import unicode_literals

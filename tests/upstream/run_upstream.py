@@ -1,7 +1,7 @@
 """Runs the tests that are in a Djblets, and its own, as Djblets does it.
 
-This is run by the Python of an environment, with a directory that has Djblets.
-Up to 2.x, Djblets runs its tests by nose, and from 3.0 on by pytest.
+This is run by the Python of an environment, on the Djblets that it finds. Up
+to 2.x, Djblets runs its tests by nose, and from 3.0 on by pytest.
 """
 
 from __future__ import print_function, unicode_literals
@@ -90,7 +90,7 @@ def configure_django(tree, temp_dir):
         django.setup()
 
 
-def run_nose(tree, paths, xunit):
+def run_nose(paths, xunit):
     """Run tests by nose, and return whether they all passed."""
     from django.db import connection
     from django.test.utils import setup_test_environment
@@ -143,22 +143,25 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--xunit-file', required=True,
                         help='the file for the results')
-    parser.add_argument('tree', help='the directory that has Djblets')
     parser.add_argument('packages', nargs='*', metavar='package',
                         help='the parts of Djblets to test, such as cache')
     options = parser.parse_args()
 
-    tree = os.path.abspath(options.tree)
+    # This directory has no part in what is tested.
+    del sys.path[0]
+
+    import djblets
+
+    tree = os.path.dirname(os.path.abspath(djblets.__path__[0]))
     xunit = os.path.abspath(options.xunit_file)
     paths = [os.path.join(tree, 'djblets', name)
              for name in options.packages or ['']]
     temp_dir = tempfile.mkdtemp()
-    sys.path[0] = tree
 
     try:
         configure_django(tree, temp_dir)
-        run = run_pytest if django.VERSION >= (3, 2) else run_nose
-        success = run(tree, paths, xunit)
+        success = (run_pytest(tree, paths, xunit)
+                   if django.VERSION >= (3, 2) else run_nose(paths, xunit))
     finally:
         shutil.rmtree(temp_dir)
 
