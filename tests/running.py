@@ -227,8 +227,8 @@ def run(job, environment, python, options):
         _, others = run_once(job.baseline, environment, python, options)
         names = {item.name for item in results}
         results = [
-            item for item in results if item.kind != 'failed' or
-            item not in others or item.name.startswith('nose.failure.')
+            item for item in results
+            if item.kind != 'failed' or item not in others
         ] + [item._replace(kind='failed') for item in others
              if item.name not in names]
 
@@ -304,9 +304,12 @@ def read_results(path):
                 skipped.get('message') or '').partition(NEEDS)[2])
         elif error is None and case.find('failure') is None:
             yield Result(name, 'passed')
-        elif (name == 'nose.failure.Failure.runTest' and
-              error.get('message').startswith('No such test')):
-            raise BadInput(error.get('message'))
+        elif name == 'nose.failure.Failure.runTest':
+            # Whatever nose can't import has this name.
+            if error.get('message').startswith('No such test'):
+                raise BadInput(error.get('message'))
+
+            yield Result('%s: %s' % (name, error.get('message')), 'failed')
         else:
             yield Result(name, 'failed')
 
