@@ -29,7 +29,7 @@ TARGET = 'forwarded_backend'
 #: how many switches nothing may be left of them.
 THREADS = 16
 SECONDS, SWITCHES = ((20, 10000) if 'FORWARDING_TESTS_LONG' in os.environ
-                     else (1, 50))
+                     else (0.5, 50))
 
 #: How long to wait for what should come at once, in seconds.
 TIMEOUT = 60
@@ -182,7 +182,7 @@ class StressTests(unittest.TestCase):
         def _switch():
             ends = time.time() + SECONDS
 
-            while time.time() < ends:
+            while time.time() < ends or self.done < 20:
                 self.switch()
                 time.sleep(0.002)
                 cache.reset_backend()
@@ -195,13 +195,13 @@ class StressTests(unittest.TestCase):
                 self.switch()
 
             self.accesses = 0
-            time.sleep(SECONDS / 4.0)
+            time.sleep(SECONDS / 2.0)
 
         self.use(program)
         self.is_over = False
         self.run_threads(_access, _switch)
         self.assertEqual(self.problems[:10], [])
-        self.assertTrue(self.accesses and self.done > 10)
+        self.assertTrue(self.accesses)
 
     def measure(self):
         """Return the numbers of descriptors, backends and receivers."""
