@@ -39,6 +39,9 @@ With a TEST, --release or --control, other options go to nose, such as -x.
 #: What a skipped test's reason starts with if it's that something is missing.
 NEEDS = 'needs: '
 
+#: The test that nose has in place of what it can't import.
+NOT_IMPORTED = 'nose.failure.Failure.runTest'
+
 #: The packages of programs that have another name than those.
 PACKAGES = {'gbp': 'git-buildpackage'}
 
@@ -148,6 +151,8 @@ def run_all(options):
     for job in todo:
         if job.release:
             trees[job.release].add(job.tree)
+
+    os.makedirs(get_build_dir(), exist_ok=True)
 
     # Some of what is run mostly waits.
     with concurrent.futures.ThreadPoolExecutor(3) as executor:
@@ -297,19 +302,20 @@ def read_results(path):
     """Generate the results in an xunit file."""
     for case in ElementTree.parse(path).iter('testcase'):
         name = '%s.%s' % (case.get('classname'), case.get('name'))
-        skipped, error = case.find('skipped'), case.find('error')
+        skipped = case.find('skipped')
+        problem = next((item for item in case
+                        if item.tag in ('error', 'failure')), None)
 
         if skipped is not None:
             yield Result(name, 'skipped', (
                 skipped.get('message') or '').partition(NEEDS)[2])
-        elif error is None and case.find('failure') is None:
+        elif problem is None:
             yield Result(name, 'passed')
-        elif name == 'nose.failure.Failure.runTest':
-            # Whatever nose can't import has this name.
-            if error.get('message').startswith('No such test'):
-                raise BadInput(error.get('message'))
+        elif name == NOT_IMPORTED:
+            if problem.get('message').startswith('No such test'):
+                raise BadInput(problem.get('message'))
 
-            yield Result('%s: %s' % (name, error.get('message')), 'failed')
+            yield Result('%s: %s' % (name, problem.get('message')), 'failed')
         else:
             yield Result(name, 'failed')
 
@@ -319,8 +325,10 @@ def report(progress, job, environment, output, results, options):
     counts = collections.Counter(item.kind for item in results)
     text = ', '.join('%d %s' % (counts[kind], kind) for kind in sorted(counts))
 
-    if (job.is_control and results and
-            Result(job.name, 'failed') not in results):
+    # What could not be run has found nothing.
+    if job.is_control and results and not any(
+            item.name == job.name or item.name.startswith(NOT_IMPORTED)
+            for item in results):
         text = '%d of %d tests find it' % (
             counts['failed'], counts['failed'] + counts['passed'])
         is_found = bool(counts['failed'])

@@ -47,7 +47,7 @@ def make_trees(version, kinds):
 
 
 def _write(path, files):
-    """Write files to a directory, unless that was the last thing done."""
+    """Write files to a directory, unless that was done last."""
     digest = hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()
     files = {**files, 'written': digest.encode()}
 
