@@ -106,8 +106,9 @@ class UpdateTests(ScratchTestCase):
                   'archives.fetch(releases.find_release("%s")); '
                   'print(*releases.RELEASES)' % new],
                  ' 5.0.2 5.0.99 5.1 .* %s$' % new),
-                (['-m', 'nose', '-w', tests, 'test_releases.py',
-                  'test_check:CheckTests.test_tables'], 'OK$')):
+                (['-m', 'nose', '-w', tests, 'test_releases.py', 'test_check:'
+                  'CheckTests.test_tables', 'test_check:CheckTests.'
+                  'test_states'], 'OK$')):
             status, output = self.run_program(*args)
             self.assertEqual(status, 0, output)
             self.assertRegex(output.strip(), expected)

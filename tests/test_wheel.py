@@ -95,7 +95,7 @@ class MakeWheelTests(ScratchTestCase):
         subprocess.run([environments._get_tox(print), '-m', 'virtualenv',
                         '--quiet', *options, str(venv)], check=True)
 
-        # There's the release, then another revision.
+        # There's the release, then another revision, and it's gone back to.
         for local, *args in (
                 ('',), ('+forwarding.1',), (LOCAL,),
                 ('', '-U', '--force-reinstall')):
@@ -111,6 +111,8 @@ class MakeWheelTests(ScratchTestCase):
                 [re.sub('(?i)^djblets-', '', path.name)
                  for path in venv.glob('lib/*/site-packages/?jblets-*')],
                 ['%s%s.dist-info' % (version, local)])
+            self.assertEqual(bool(list(venv.glob('**/test_forwarding_*.py'))),
+                             local != '')
 
     def test_with_pip_of_python3(self):
         """Testing make_wheel with pip of Python 3"""
